@@ -1,0 +1,56 @@
+# Every target does its own set-up: a machine with Python 3.11+ and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SCENARIO ?= demo
+
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tightrope needs Python 3.11 or newer; set PYTHON=")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Make the environment in .venv
+	@true
+
+demo: $(STAMP) ## Five minutes of traffic on a real control plane; KEEP=1 leaves it up
+	@$(BIN)/python -m tightrope.lab.demo --scenario $(SCENARIO) $(if $(KEEP),--keep)
+
+lab: $(STAMP) ## A control plane with Prometheus and emulated nodes, until Ctrl-C
+	@$(BIN)/python -m tightrope.lab.up
+
+lab-down: $(STAMP) ## Stop the lab that `make demo KEEP=1` left up
+	@$(BIN)/python -m tightrope.lab.demo --down
+
+programs: $(STAMP) ## Find or build the lab's programs
+	@$(BIN)/python -m tightrope.lab.programs
+
+check: $(STAMP) ## Lint, format, types, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+test-fast: $(STAMP) ## What needs no lab, in under a minute
+	@$(BIN)/pytest -q -m 'not lab'
+
+test: check programs ## Everything, on the real control plane
+	@$(BIN)/pytest -q
+
+bench: programs ## Timings: 200 services on the lab, the decision alone
+	@$(BIN)/python -m tightrope.lab.bench
+
+crds: $(STAMP) ## Write crds/ from the API models
+	@$(BIN)/python -m tightrope.api.crd crds
+
+clean: ## Remove the environment and what was built here
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help setup demo lab lab-down programs check test-fast test bench crds clean

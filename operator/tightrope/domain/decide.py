@@ -1,0 +1,181 @@
+"""The decision: from what is wanted and what is seen to a plan per service, with its reason.
+
+One tick, top to bottom: gather everything known of a service into a situation (learning on the way), propose the
+cheapest mix that carries what must be covered, pass it through the rails, and return the steps that are safe now.
+The controller calls `decide` once per tick for all services; services share pools, so they are decided in order of
+their keys, each leaving its nodes taken for the next.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tightrope.domain import error_budget, explain, performance
+from tightrope.domain.allocate import replicas_for
+from tightrope.domain.capacity_room import nodes_used
+from tightrope.domain.memory import Memory, ServiceMemory
+from tightrope.domain.observation import Observation
+from tightrope.domain.plan import Decision, Reason, SetReplicas, VariantBelief
+from tightrope.domain.propose import Proposal, propose
+from tightrope.domain.situation import Clock, Situation, gather
+from tightrope.domain.spec import Mode, Pool, Service, ServiceKey
+from tightrope.domain.stabilise import stabilised
+
+
+def decide(
+    *,
+    services: Sequence[Service],
+    pools: Mapping[str, Pool],
+    observations: Mapping[ServiceKey, Observation],
+    memory: Memory,
+    now: float,
+    tick_seconds: float,
+    metrics_delay_seconds: float,
+) -> tuple[dict[ServiceKey, Decision], Memory]:
+    """Decisions for every service that has an observation, and the memory for the next tick.
+
+    `now` is unix seconds; `tick_seconds` the time to the next call; `metrics_delay_seconds` how far behind a rate is
+    when it is read. Every pool that a variant names must be in `pools` (KeyError otherwise: the controller reports
+    unknown pools before it asks). The same arguments give the same result, in whatever order they come.
+    """
+    clock = Clock(now=now, tick_seconds=tick_seconds, metrics_delay_seconds=metrics_delay_seconds)
+    ordered = sorted((s for s in services if s.key in observations), key=lambda service: service.key)
+    used = total_nodes(ordered, pools, observations)
+    decisions: dict[ServiceKey, Decision] = {}
+    memories: dict[ServiceKey, ServiceMemory] = {}
+    for service in ordered:
+        observation = observations[service.key]
+        own = own_nodes(service, pools, wanted_counts(service, observation))
+        free = {name: pool.max_nodes - used.get(name, 0.0) + own.get(name, 0.0) for name, pool in pools.items()}
+        situation = gather(
+            service,
+            pools=pools,
+            observation=observation,
+            memory=memory.of(service.key),
+            clock=clock,
+            free_nodes=free,
+        )
+        decision, memories[service.key] = decide_one(situation)
+        decisions[service.key] = decision
+        taken = own_nodes(service, pools, larger(wanted_counts(service, observation), decision.plan))
+        for name in pools:
+            used[name] = used.get(name, 0.0) - own.get(name, 0.0) + taken.get(name, 0.0)
+    return decisions, Memory(services=memories)
+
+
+def decide_one(situation: Situation) -> tuple[Decision, ServiceMemory]:
+    """One service: propose, pass the rails, write down."""
+    proposal = stabilised(situation, propose(situation))
+    memory = remembered(situation, proposal)
+    return decision_of(situation, proposal, memory), memory
+
+
+def remembered(situation: Situation, proposal: Proposal) -> ServiceMemory:
+    """The memory after this decision: the plan first, since the status keeps it before anything is written."""
+    memory = situation.memory
+    descends = any(proposal.targets.get(name, 0) < wanted for name, wanted in situation.wanted.items())
+    wanted_cover = [f.upper for name, f in situation.forecasts.items() if f is not None and name in proposal.plan]
+    covered = memory.covered
+    if wanted_cover and situation.blind is None:
+        covered = (*covered, (situation.now, max(wanted_cover)))
+    switched_at = situation.now if proposal.switched else memory.persisted.last_switch_at
+    return replace(
+        memory,
+        persisted=replace(memory.persisted, plan=dict(proposal.plan), last_switch_at=switched_at),
+        covered=covered,
+        planned=(*memory.planned, (situation.now, dict(proposal.plan))),
+        last_descent_at=situation.now if descends else memory.last_descent_at,
+    )
+
+
+def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory) -> Decision:
+    """The decision as a value: the writes, scale-ups first, and everything that explains them."""
+    service = situation.service
+    writes = [
+        SetReplicas(variant=name, replicas=proposal.targets.get(name, 0), previous=wanted)
+        for name, wanted in sorted(situation.wanted.items())
+        if proposal.targets.get(name, 0) != wanted
+    ]
+    writes.sort(key=lambda write: write.replicas < write.previous)
+    running = {name: count for name, count in situation.wanted.items() if count > 0}
+    return Decision(
+        key=service.key,
+        plan=dict(proposal.plan),
+        writes=tuple(writes),
+        reason=proposal.reason,
+        message=proposal.message,
+        required_ready=required_ready(situation, proposal),
+        covered_demand=proposal.covered,
+        cost_per_hour=proposal.cost_per_hour,
+        beliefs=beliefs(situation),
+        persisted=memory.persisted,
+        alternatives=proposal.alternatives,
+        budget=error_budget.budget(
+            memory.ledger, service.objective, now=situation.now, window_seconds=service.slo_window_seconds
+        ),
+        switching=frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
+        blind=situation.blind,
+        no_feasible_variant=explain.no_capacity_sentence(situation, ())
+        if proposal.reason is Reason.NO_FEASIBLE_VARIANT
+        else None,
+    )
+
+
+def required_ready(situation: Situation, proposal: Proposal) -> int:
+    """Ready pods that must not be evicted now: those that the covered demand needs, of those that will stay.
+
+    Counted at the smallest capacity among them; where that or the demand is unknown, every ready pod is needed.
+    """
+    staying = {name: min(situation.ready[name], proposal.targets.get(name, 0)) for name in situation.ready}
+    serving = [name for name, count in staying.items() if count > 0]
+    total = sum(staying.values())
+    unknown = situation.blind is not None or proposal.covered is None
+    if unknown or not serving or any(name not in situation.capacities for name in serving):
+        return total
+    assert proposal.covered is not None
+    capacity = min(situation.capacities[name] for name in serving)
+    return min(total, max(replicas_for(proposal.covered, capacity), situation.service.min_replicas))
+
+
+def beliefs(situation: Situation) -> dict[str, VariantBelief]:
+    """What is believed of each variant, and what it costs now."""
+    persisted = situation.memory.persisted
+    found: dict[str, VariantBelief] = {}
+    for variant in situation.service.variants:
+        name, learned = variant.name, persisted.capacities.get(variant.name)
+        nodes = math.ceil(situation.wanted[name] / max(situation.per_node[name], 1))
+        back_off = persisted.back_offs.get(name)
+        found[name] = VariantBelief(
+            capacity=performance.median_capacity(learned) if learned is not None else None,
+            capacity_low=performance.planning_capacity(learned) if learned is not None else None,
+            time_to_ready_seconds=situation.time_to_ready[name],
+            cost_per_hour=nodes * situation.pools[variant.pool].price_per_node_hour,
+            infeasible=situation.infeasible.get(name),
+            retry_at=back_off.retry_at if back_off is not None and situation.now < back_off.retry_at else None,
+        )
+    return found
+
+
+def wanted_counts(service: Service, observation: Observation) -> dict[str, int]:
+    return {variant.name: observation.variants[variant.name].wanted or 0 for variant in service.variants}
+
+
+def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """Per variant the larger of two counts: during a switch both fleets hold their nodes."""
+    return {name: max(left.get(name, 0), right.get(name, 0)) for name in {*left, *right}}
+
+
+def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:
+    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
+    return nodes_used(service, counts, per_node)
+
+
+def total_nodes(
+    services: Sequence[Service], pools: Mapping[str, Pool], observations: Mapping[ServiceKey, Observation]
+) -> dict[str, float]:
+    """Nodes of each pool that all services ask for now."""
+    used: dict[str, float] = dict.fromkeys(pools, 0.0)
+    for service in services:
+        for name, nodes in own_nodes(service, pools, wanted_counts(service, observations[service.key])).items():
+            used[name] = used.get(name, 0.0) + nodes
+    return used

@@ -1,0 +1,90 @@
+"""Sentences for people: why this plan, and why not the others. Computed from the decision's own values."""
+
+from collections.abc import Mapping, Sequence
+
+from tightrope.domain.allocate import Mix
+from tightrope.domain.observation import Known
+from tightrope.domain.plan import Alternative, Reason
+from tightrope.domain.situation import Situation
+
+SHOWN_ALTERNATIVES = 3
+
+
+def mix_label(replicas: Mapping[str, int]) -> str:
+    """A mix as users see it everywhere: `cpu:6 gpu:0` by variant name; `none` when empty."""
+    return " ".join(f"{name}:{count}" for name, count in sorted(replicas.items())) or "none"
+
+
+def money(per_hour: float, situation: Situation) -> str:
+    """An hourly amount with its currency: `1.20 USD/h`."""
+    currency = situation.pools[situation.service.variants[0].pool].currency
+    return f"{per_hour:.2f} {currency}/h"
+
+
+def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float) -> str:
+    """One sentence with the numbers behind the plan."""
+    name = max(mix.replicas, key=lambda variant: (situation.time_to_ready[variant], variant))
+    predicted, demand = situation.forecasts[name], situation.observation.demand
+    now = f"demand is {demand.value:.1f}/s" if isinstance(demand, Known) else "demand is unknown"
+    if predicted is None:
+        ahead = "there is no demand history yet"
+    else:
+        ahead = f"up to {covered:.1f}/s must be covered until {name} would be ready ({predicted.horizon_seconds:.0f}s)"
+    carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
+    return f"{LEADS[reason]}: {now}, {ahead}; {carries}{shortfall_clause(mix)}."
+
+
+def shortfall_clause(mix: Mix) -> str:
+    return f", {mix.shortfall:.1f}/s short" if mix.shortfall > 0 else ""
+
+
+LEADS: Mapping[Reason, str] = {
+    Reason.STEADY: "Steady",
+    Reason.FIRST_PLAN: "First plan",
+    Reason.DEMAND_ROSE: "Demand rose",
+    Reason.DEMAND_FELL: "Demand fell",
+    Reason.SLO_AT_RISK: "Requests miss the threshold while all replicas are ready",
+    Reason.CHEAPER_MIX: "Another mix is cheaper",
+    Reason.NO_CAPACITY: "The present variants can't carry the demand",
+    Reason.MINIMUM: "At the minimum",
+    Reason.MAXIMUM: "At the maximum",
+    Reason.POOL_FULL: "The pools have no more room",
+}
+
+
+def no_capacity_sentence(situation: Situation, unknown: Sequence[str]) -> str:
+    """Why nothing can be planned, and what to write."""
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        return f"The capacity of {names} is not known yet: state variants[].capacity, or let traffic show it."
+    reasons = "; ".join(f"{name}: {why}" for name, why in sorted(situation.infeasible.items()))
+    return f"No variant can meet the SLO ({reasons or 'no pool has room'})."
+
+
+def utilisation_sentence(situation: Situation, plan: Mapping[str, int]) -> str:
+    """Why utilisation decided."""
+    why = situation.blind or "no capacity is known"
+    return f"Utilisation is high while {why}: {mix_label(plan)}."
+
+
+def alternatives(mixes: Sequence[Mix], chosen: Mix, why_not: Mapping[str, str]) -> tuple[Alternative, ...]:
+    """The best mixes that were not chosen, each with its price and why not."""
+    rejected = [mix for mix in mixes if dict(mix.replicas) != dict(chosen.replicas)]
+    return tuple(
+        Alternative(replicas=mix.replicas, cost_per_hour=mix.cost_per_hour, why_not=objection(mix, chosen, why_not))
+        for mix in rejected[:SHOWN_ALTERNATIVES]
+    )
+
+
+def objection(mix: Mix, chosen: Mix, why_not: Mapping[str, str]) -> str:
+    """Why this mix lost to the chosen one."""
+    stated = why_not.get(mix_label(mix.replicas))
+    if stated is not None:
+        return stated
+    if mix.shortfall > 0:
+        return f"carries {mix.carries:.1f}/s, {mix.shortfall:.1f}/s short"
+    if mix.cost_per_hour > chosen.cost_per_hour:
+        return f"dearer by {mix.cost_per_hour - chosen.cost_per_hour:.2f}/h"
+    if mix.cost_per_hour == chosen.cost_per_hour:
+        return "costs the same with more replicas or another order of names"
+    return "would be a switch"

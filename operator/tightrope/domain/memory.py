@@ -1,0 +1,87 @@
+"""What the decision carries from one tick to the next, as frozen values.
+
+Nothing here is needed for safety: after a restart `Persisted` comes back from the service's status, history comes
+back from Prometheus, and what is still unknown only removes the right to descend until it is known again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tightrope.domain.spec import LatencyObjective, ServiceKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedCapacity:
+    """What is believed of one variant: ln of its capacity (requests per second per replica at the SLO), as a normal
+    distribution with this mean and standard deviation."""
+
+    log_mean: float
+    log_sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackOff:
+    """A pool without room for this variant: not tried before `retry_at` (unix seconds); the next wait is longer."""
+
+    retry_at: float
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persisted:
+    """The part of the memory that the service's status keeps: the plan before any write, and what was learned."""
+
+    plan: Mapping[str, int] | None = None
+    last_switch_at: float | None = None
+    capacities: Mapping[str, LearnedCapacity] = field(default_factory=dict)
+    time_to_ready_seconds: Mapping[str, float] = field(default_factory=dict)
+    back_offs: Mapping[str, BackOff] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """Requests finished between `start` and `start + seconds`: counts, not rates."""
+
+    start: float
+    seconds: float
+    total: float
+    good: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMemory:
+    """One service between ticks.
+
+    `demand` is (unix seconds, arrivals per second), ascending. `covered` is (unix seconds, arrivals per second that
+    the plan had to cover then): a descent waits until the largest of its window allows it. `planned`
+    is the plan of each tick of that window. `loads` is, per variant,
+    the arrivals per second per ready replica of the last ticks. `healthy_since` is when the data became whole,
+    None while it is not. `objective` is what the
+    capacities were learned for.
+    """
+
+    persisted: Persisted = field(default_factory=Persisted)
+    objective: LatencyObjective | None = None
+    healthy_since: float | None = None
+    demand: tuple[tuple[float, float], ...] = ()
+    covered: tuple[tuple[float, float], ...] = ()
+    planned: tuple[tuple[float, Mapping[str, int]], ...] = ()
+    loads: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    ledger: tuple[LedgerEntry, ...] = ()
+    last_tick_at: float | None = None
+    last_descent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """All services' memories; a service that is gone is dropped by the next decision."""
+
+    services: Mapping[ServiceKey, ServiceMemory] = field(default_factory=dict)
+
+    def of(self, key: ServiceKey) -> ServiceMemory:
+        """This service's memory; empty for one not seen before."""
+        return self.services.get(key, ServiceMemory())
+
+    def with_service(self, key: ServiceKey, memory: ServiceMemory) -> "Memory":
+        """A copy in which this service has this memory."""
+        return replace(self, services={**self.services, key: memory})

@@ -1,0 +1,220 @@
+"""What one replica carries: a queueing model with one learned parameter, the capacity at the SLO.
+
+`decide` calls this for every variant at every tick: a prior becomes a belief, the tick's evidence corrects it, and the
+plan uses its lower quantile.
+
+Model. The time in system of an M/M/1 queue is exponential: P(T > t) = exp(-(mu - lambda) t) (Kleinrock, Queueing
+Systems I, 3.2). The capacity c at threshold t and allowed miss fraction e is the lambda at which that equals e:
+c = mu - ln(1/e)/t. So the miss fraction at load lambda, written with the capacity, is e * exp((lambda - c) t): at the
+capacity it is e, above it the curve rises to 1. Servers with several slots or dynamic batching have a steeper curve
+for the same capacity; learning the capacity itself, not mu, keeps that error out of the plan.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tightrope.domain.memory import LearnedCapacity
+from tightrope.domain.observation import Known, VariantState
+from tightrope.domain.spec import CapacityPrior, LatencyObjective
+
+Floats: TypeAlias = NDArray[np.float64]
+
+PRIOR_SD = 0.2  # a stated capacity is trusted to about 20 % either way
+GUESS_SD = 0.4  # a capacity guessed from the first loads that met the SLO
+MIN_SD = 0.05  # never surer than 5 %: servers drift
+MAX_SD = 0.7  # a factor of two either way is as little as we ever know
+DRIFT_SD_PER_HOUR = 0.05  # slow forgetting
+PLAN_QUANTILE_Z = 1.2816  # plans use the 10 % quantile of the capacity
+MAX_EVIDENCE = 60.0  # requests a tick may count for: requests of one tick are not independent
+GRID = np.linspace(-4.0, 4.0, 81)
+UTILISATION_SD = 0.25  # ln(load / utilisation) measures the saturation rate of a CPU server this well
+UTILISATION_WEIGHT = 0.1  # one reading in ten ticks is news: utilisation is itself a moving average
+ACCELERATOR_SHARE = 0.5  # an accelerator carries within its SLO at least about half of what load / utilisation says
+SURPRISING = 3.0  # nats; ordinary noise of sixty requests stays under one
+SURPRISE_WIDENING = 1.5
+MIN_LOG_CAPACITY = math.log(1e-4)
+BUSY_ENOUGH = 0.1  # below it, utilisation is mostly overhead
+
+
+def capacity_at(prior: CapacityPrior, objective: LatencyObjective) -> float:
+    """The stated capacity moved to another threshold, requests per second per replica; <= 0 if none is left.
+
+    With one saturation rate mu behind both: c(t) = rate + ln(1/e) (1/at - 1/t). A replica that carries 410/s within
+    300 ms carries 379/s within 100 ms, and nothing within 10 ms.
+    """
+    log_odds = math.log(1.0 / objective.allowed_miss_fraction)
+    return prior.rate_per_second + log_odds * (1.0 / prior.at_seconds - 1.0 / objective.threshold_seconds)
+
+
+def prior_belief(prior: CapacityPrior | None, objective: LatencyObjective) -> LearnedCapacity | None:
+    """The belief before any evidence; None when nothing is stated, or when what is stated leaves no capacity."""
+    if prior is None:
+        return None
+    capacity = capacity_at(prior, objective)
+    return LearnedCapacity(log_mean=math.log(capacity), log_sd=PRIOR_SD) if capacity > 0 else None
+
+
+def miss_fraction(load: float, log_capacity: Floats, objective: LatencyObjective) -> Floats:
+    """Fraction of requests over the threshold at this load (per second per replica), for each ln capacity."""
+    exponent = (load - np.exp(log_capacity)) * objective.threshold_seconds
+    fraction: Floats = np.clip(objective.allowed_miss_fraction * np.exp(np.minimum(exponent, 50.0)), 1e-5, 0.999)
+    return fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one tick says of one variant. `load` is the largest of the last ticks (per second per replica): misses of
+    a queue that still drains belong to the load that filled it."""
+
+    load: float
+    finished: float
+    missed: float
+    utilisation: float | None
+    accelerated: bool
+
+
+def evidence_of(
+    state: VariantState, *, recent_loads: tuple[tuple[float, float], ...], seconds: float, accelerated: bool
+) -> Evidence | None:
+    """This tick's evidence; None unless load and outcomes are both known and something was served."""
+    if state.outcomes is None or state.ready < 1 or not isinstance(state.serving_demand, Known) or not recent_loads:
+        return None
+    finished = state.outcomes.total * seconds
+    if finished < 1.0:
+        return None
+    utilisation = state.utilisation.value if isinstance(state.utilisation, Known) else None
+    return Evidence(
+        load=max(load for _, load in recent_loads),
+        finished=finished,
+        missed=(state.outcomes.total - state.outcomes.good_low) * seconds,
+        utilisation=utilisation,
+        accelerated=accelerated,
+    )
+
+
+def learn(
+    belief: LearnedCapacity | None, evidence: Evidence | None, objective: LatencyObjective, *, seconds: float
+) -> LearnedCapacity | None:
+    """The belief after `seconds` more, with this evidence: Bayes on a grid, moment-matched back to a log-normal."""
+    if belief is None:
+        return first_guess(evidence, objective)
+    drift = DRIFT_SD_PER_HOUR * math.sqrt(seconds / 3600.0)
+    sd = min(math.hypot(belief.log_sd, drift), MAX_SD)
+    if evidence is None:
+        return LearnedCapacity(log_mean=belief.log_mean, log_sd=sd)
+    if surprise(evidence, belief, objective) > SURPRISING:
+        sd = min(sd * SURPRISE_WIDENING, MAX_SD)
+    grid = belief.log_mean + sd * GRID
+    log_weight = -0.5 * GRID**2 + outcome_log_likelihood(evidence, grid, objective)
+    log_weight = log_weight + utilisation_log_likelihood(evidence, grid, objective)
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    mean = max(float(weight @ grid), MIN_LOG_CAPACITY)
+    spread = float(np.sqrt(weight @ (grid - mean) ** 2))
+    return LearnedCapacity(log_mean=mean, log_sd=min(max(spread, MIN_SD), MAX_SD))
+
+
+def surprise(evidence: Evidence, belief: LearnedCapacity, objective: LatencyObjective) -> float:
+    """How badly the belief explains the misses: counted requests x Kullback-Leibler divergence, in nats.
+
+    A server that changed (a new image, a slower node) contradicts what was learned; without widening, a belief that
+    has become sure would take hours to follow.
+    """
+    expected = float(miss_fraction(evidence.load, np.array([belief.log_mean]), objective)[0])
+    seen = min(max(evidence.missed / evidence.finished, 1e-5), 0.999)
+    divergence = seen * math.log(seen / expected) + (1.0 - seen) * math.log((1.0 - seen) / (1.0 - expected))
+    return min(evidence.finished, MAX_EVIDENCE) * divergence
+
+
+def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyObjective) -> Floats:
+    """Binomial, with the count bounded: a thousand requests of one tick share one queue and tell far less."""
+    weight = min(evidence.finished, MAX_EVIDENCE) / evidence.finished
+    miss = miss_fraction(evidence.load, grid, objective)
+    hits = evidence.finished - evidence.missed
+    likelihood: Floats = weight * (evidence.missed * np.log(miss) + hits * np.log1p(-miss))
+    return likelihood
+
+
+def utilisation_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyObjective) -> Floats:
+    """Load over utilisation measures the saturation rate of a CPU server. Of an accelerator it only says that the
+    capacity is not far below it: batches grow with load, so a device busy half the time carries more than twice as
+    much, but how much of that within the threshold it does not say."""
+    if evidence.utilisation is None or evidence.utilisation < BUSY_ENOUGH or evidence.load <= 0:
+        return np.zeros_like(grid)
+    measured = math.log(evidence.load / min(evidence.utilisation, 1.0))
+    gap: Floats
+    if evidence.accelerated:
+        gap = np.minimum(grid - (measured + math.log(ACCELERATOR_SHARE)), 0.0)
+    else:
+        room = math.log(1.0 / objective.allowed_miss_fraction) / objective.threshold_seconds
+        gap = np.log(np.exp(grid) + room) - measured
+    likelihood: Floats = -0.5 * UTILISATION_WEIGHT * (gap / UTILISATION_SD) ** 2
+    return likelihood
+
+
+def first_guess(evidence: Evidence | None, objective: LatencyObjective) -> LearnedCapacity | None:
+    """A belief where nothing was stated: half as much again as the load that was seen to meet the SLO."""
+    if evidence is None or evidence.load <= 0:
+        return None
+    if evidence.missed > objective.allowed_miss_fraction * evidence.finished:
+        return LearnedCapacity(log_mean=math.log(evidence.load * 0.7), log_sd=GUESS_SD)
+    guess = evidence.load * 1.5
+    if evidence.utilisation is not None and evidence.utilisation >= BUSY_ENOUGH:
+        saturation = evidence.load / min(evidence.utilisation, 1.0)
+        room = saturation - math.log(1.0 / objective.allowed_miss_fraction) / objective.threshold_seconds
+        guess = max(evidence.load, room)
+    return LearnedCapacity(log_mean=math.log(guess), log_sd=GUESS_SD)
+
+
+def moved(belief: LearnedCapacity, *, old: LatencyObjective, new: LatencyObjective) -> LearnedCapacity | None:
+    """The belief for another objective; None when the new one leaves no capacity of what was believed."""
+    if old == new:
+        return belief
+    saturation = math.exp(belief.log_mean) + math.log(1.0 / old.allowed_miss_fraction) / old.threshold_seconds
+    capacity = saturation - math.log(1.0 / new.allowed_miss_fraction) / new.threshold_seconds
+    if capacity <= 0:
+        return None
+    return LearnedCapacity(log_mean=math.log(capacity), log_sd=max(belief.log_sd, PRIOR_SD))
+
+
+def is_infeasible(belief: LearnedCapacity, objective: LatencyObjective) -> bool:
+    """Whether even lone requests miss the threshold.
+
+    A server whose service time is under the threshold t misses only when requests collide, so it carries at least
+    about e/t (e the allowed miss fraction) whatever its speed; a belief under that says that the service itself is
+    too slow.
+    """
+    return math.exp(belief.log_mean) < objective.allowed_miss_fraction / objective.threshold_seconds
+
+
+def widened(belief: LearnedCapacity) -> LearnedCapacity:
+    """The belief when the server itself has changed: as uncertain as a stated capacity again."""
+    return LearnedCapacity(log_mean=belief.log_mean, log_sd=max(belief.log_sd, PRIOR_SD))
+
+
+def median_capacity(belief: LearnedCapacity) -> float:
+    """Requests per second per replica at the SLO, as likely more as less."""
+    return math.exp(belief.log_mean)
+
+
+def planning_capacity(belief: LearnedCapacity) -> float:
+    """Requests per second per replica that the plan counts on: the 10 % quantile of the belief."""
+    return math.exp(belief.log_mean - PLAN_QUANTILE_Z * belief.log_sd)
+
+
+def measured_time_to_ready(states: VariantState, *, remembered: float | None, prior: float, seconds: float) -> float:
+    """Seconds from creation to ready: the 90 % quantile of pods now alive, forgetting slower starts over an hour.
+
+    A pod that found a warm node starts fast; the next may need a node first, so a slow start is not forgotten at
+    once. Without any measurement it is the pool's stated time.
+    """
+    if not states.startup_seconds:
+        return remembered if remembered is not None else prior
+    p90 = float(np.quantile(np.array(states.startup_seconds), 0.9))
+    if remembered is None:
+        return p90
+    return max(p90, remembered * math.exp(-seconds / 3600.0))

@@ -1,0 +1,112 @@
+"""A decision and its parts: what to run, why, what it beat, and the writes this tick may make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tightrope.domain.memory import Persisted
+from tightrope.domain.spec import ServiceKey
+
+
+class Reason(StrEnum):
+    """Why the plan is what it is, or why nothing changed; each value is documented in docs/reasons.md."""
+
+    STEADY = "Steady"
+    DEMAND_ROSE = "DemandRose"
+    DEMAND_FELL = "DemandFell"
+    SLO_AT_RISK = "SLOAtRisk"
+    CHEAPER_MIX = "CheaperMix"
+    UTILISATION_HIGH = "UtilisationHigh"
+    MINIMUM = "Minimum"
+    MAXIMUM = "Maximum"
+    FIRST_PLAN = "FirstPlan"
+    NO_CAPACITY = "NoCapacity"
+    HOLD_MISSING_DATA = "HoldMissingData"
+    HOLD_REENTRY = "HoldReentry"
+    HOLD_DESCENT_WINDOW = "HoldDescentWindow"
+    HOLD_RATE_LIMIT = "HoldRateLimit"
+    HOLD_MAKE_BEFORE_BREAK = "HoldMakeBeforeBreak"
+    HOLD_DWELL = "HoldDwell"
+    HOLD_ROLLOUT = "HoldRollout"
+    HOLD_CONFLICT = "HoldConflict"
+    PAUSED = "Paused"
+    RECOMMEND_ONLY = "RecommendOnly"
+    NO_FEASIBLE_VARIANT = "NoFeasibleVariant"
+    POOL_FULL = "PoolFull"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A plan that was considered and not chosen, with its price and why not."""
+
+    replicas: Mapping[str, int]
+    cost_per_hour: float
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetReplicas:
+    """One write: set this variant's spec.replicas."""
+
+    variant: str
+    replicas: int
+    previous: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantBelief:
+    """What the decision believes of one variant, for status and explanation.
+
+    Capacities are requests per second per replica at the SLO: `capacity` is the posterior median,
+    `capacity_low` the lower quantile that plans use; both None while unknown. `infeasible` says why the variant
+    cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again.
+    """
+
+    capacity: float | None
+    capacity_low: float | None
+    time_to_ready_seconds: float
+    cost_per_hour: float
+    infeasible: str | None = None
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """The error budget over the SLO window, all in fractions: attainment 0..1, remaining <= 1 (negative when
+    overspent), burn rate 1 = exactly the allowance. `covered_seconds` is how much of the window is known."""
+
+    attainment: float
+    remaining: float
+    burn_rate: float
+    covered_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One service's decision at one tick.
+
+    `plan` is the mix to converge to (replicas per variant); `writes` are the steps towards it that are safe now,
+    scale-ups first. `persisted` goes into the status before any write. `required_ready` is how many ready pods the
+    plan needs at this instant, for the PodDisruptionBudget. `covered_demand` is the arrivals per second that the
+    plan is sized for; None if unknown. `blind` says why nothing may descend, None when the data is whole.
+    """
+
+    key: ServiceKey
+    plan: Mapping[str, int]
+    writes: tuple[SetReplicas, ...]
+    reason: Reason
+    message: str
+    required_ready: int
+    covered_demand: float | None
+    cost_per_hour: float
+    beliefs: Mapping[str, VariantBelief]
+    persisted: Persisted
+    alternatives: tuple[Alternative, ...] = ()
+    budget: BudgetState | None = None
+    switching: bool = False
+    blind: str | None = None
+    no_feasible_variant: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.writes)

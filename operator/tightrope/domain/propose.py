@@ -1,0 +1,244 @@
+"""The plan that would be best now, before any rail: the cheapest mix that carries what must be covered.
+
+`decide` calls `propose` with a situation; the rails of `stabilise` then decide how much of it may be done at this tick.
+A change of the set of variants is a switch: it must pay for its overlap, and wait for its dwell, unless the present
+set can't carry the demand at all.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tightrope.domain import explain
+from tightrope.domain.allocate import Mix, Option, candidates, carried, priced
+from tightrope.domain.observation import Known, VariantState
+from tightrope.domain.plan import Alternative, Reason
+from tightrope.domain.situation import Situation
+
+FALLBACK_TARGET = 0.7  # of utilisation, where demand is unknown
+FALLBACK_TRIGGER = 0.85
+BURN_TRIGGER = 2.0  # times the allowed miss fraction, within the rate window
+MIN_REQUESTS_TO_JUDGE = 20.0
+AT_RISK_GROWTH = 1.25
+LOADED = 0.5  # of the capacity: below it, slowness is not a matter of load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A plan on its way through the rails. `plan` is the mix to converge to, `targets` what spec.replicas should be
+    after this tick; `cost_per_hour` prices `plan`. `switched` is true at the tick that changes the set."""
+
+    plan: Mapping[str, int]
+    targets: Mapping[str, int]
+    reason: Reason
+    message: str
+    cost_per_hour: float
+    covered: float | None
+    alternatives: tuple[Alternative, ...] = ()
+    switched: bool = False
+
+
+def propose(situation: Situation) -> Proposal:
+    """The best plan now. Never raises; with nothing to go by it proposes what runs already."""
+    options = options_of(situation)
+    at_risk = slo_at_risk(situation)
+    if at_risk is not None:
+        options = tuple(replace(option, demand=max(option.demand, at_risk)) for option in options)
+    service = situation.service
+    mixes = candidates(options, min_replicas=service.min_replicas, max_replicas=service.max_replicas)
+    if not mixes:
+        return without_capacities(situation)
+    chosen, reason, why_not = choose(situation, mixes, options)
+    covered = max(option.demand for option in options if option.name in chosen.replicas)
+    if reason is Reason.STEADY:
+        reason = change_reason(situation, chosen, at_risk=at_risk is not None)
+    proposal = Proposal(
+        plan=chosen.replicas,
+        targets=chosen.replicas,
+        reason=reason,
+        message=explain.plan_sentence(situation, chosen, reason, covered),
+        cost_per_hour=chosen.cost_per_hour,
+        covered=covered,
+        alternatives=explain.alternatives(mixes, chosen, why_not),
+        switched=situation.previous_plan is not None and chosen.variants != frozenset(situation.previous_plan),
+    )
+    return utilisation_fallback(situation, proposal)
+
+
+def options_of(situation: Situation) -> tuple[Option, ...]:
+    """The variants that may be planned with: capacity known, SLO feasible."""
+    return tuple(
+        Option(
+            name=variant.name,
+            pool=situation.pools[variant.pool],
+            capacity=situation.capacities[variant.name],
+            demand=situation.covered[variant.name],
+            limit=situation.limits[variant.name],
+            per_node=situation.per_node[variant.name],
+        )
+        for variant in sorted(situation.service.variants, key=lambda variant: variant.name)
+        if variant.name in situation.capacities
+    )
+
+
+def slo_at_risk(situation: Situation) -> float | None:
+    """What to cover when requests miss although everything asked for is ready: more than the fleet carries now.
+
+    Only where load explains it: replicas at less than half their capacity would not be helped by company.
+    """
+    observation, objective = situation.observation, situation.service.objective
+    outcomes = observation.outcomes
+    if outcomes is None or outcomes.total * situation.clock.tick_seconds < MIN_REQUESTS_TO_JUDGE:
+        return None
+    miss = (outcomes.total - outcomes.good_low) / outcomes.total
+    starting = any(situation.wanted[name] > situation.ready[name] for name in situation.wanted)
+    if starting or miss <= BURN_TRIGGER * objective.allowed_miss_fraction or situation.blind:
+        return None
+    carries = carried(situation.ready, situation.capacities)
+    demand = observation.demand.value if isinstance(observation.demand, Known) else 0.0
+    return carries * AT_RISK_GROWTH if carries > 0 and demand > LOADED * carries else None
+
+
+def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]) -> tuple[Mix, Reason, dict[str, str]]:
+    """The mix to follow, why (STEADY where the set stays), and why cheaper mixes were passed over (by mix label)."""
+    best, previous = mixes[0], situation.previous_plan
+    if previous is None:
+        return best, Reason.FIRST_PLAN, {}
+    staying = [option for option in options if option.name in previous]
+    service = situation.service
+    stays = candidates(staying, min_replicas=service.min_replicas, max_replicas=service.max_replicas)
+    same_set = [mix for mix in stays if mix.variants == frozenset(previous)] or list(stays)
+    if not same_set:
+        return best, Reason.NO_CAPACITY, {}
+    stay = same_set[0]
+    if best.variants == frozenset(previous):
+        return best, Reason.STEADY, {}
+    if stay.shortfall > 0 and best.carries > stay.carries:
+        return best, Reason.NO_CAPACITY, {}
+    objection = objection_to_switch(situation, stay, best)
+    if objection is None:
+        return best, Reason.CHEAPER_MIX, {}
+    return stay, Reason.STEADY, {explain.mix_label(best.replicas): objection}
+
+
+def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | None:
+    """Why the cheaper mix is not switched to now; None if nothing speaks against it. Checked in this order because
+    the first are about not knowing, the later about money."""
+    behavior, service = situation.service.behavior, situation.service
+    if situation.blind:
+        return "data is missing, and a switch ends with a descent"
+    if not reentry_passed(situation):
+        return "data has not been whole for a descent window yet"
+    if any(state.rolling_out for state in situation.observation.variants.values()):
+        return "a rollout is in flight"
+    if any(state.other_writer for state in situation.observation.variants.values()):
+        return "another writer sets replicas"
+    overlap = sum(max(situation.wanted[name], best.replicas.get(name, 0)) for name in situation.wanted)
+    if overlap > service.max_replicas:
+        return f"both fleets together are {overlap} replicas, over max {service.max_replicas}"
+    last = situation.memory.persisted.last_switch_at
+    if last is not None and situation.now - last < behavior.switch_min_dwell_seconds:
+        return f"the last switch was {situation.now - last:.0f}s ago, under minDwell"
+    savings = stay.cost_per_hour - best.cost_per_hour
+    if savings < stay.cost_per_hour * behavior.switch_min_savings_percent / 100.0 or savings <= 0:
+        return f"saves {explain.money(savings, situation)}, under minSavingsPercent"
+    # Nobody promises that demand stays longer than the dwell: the overlap must be earned back within it.
+    fresh = {name: count for name, count in best.replicas.items() if name not in stay.replicas}
+    start_seconds = max((situation.time_to_ready[name] for name in fresh), default=0.0)
+    overlap_cost = best.cost_per_hour * start_seconds
+    if savings * behavior.switch_min_dwell_seconds < overlap_cost:
+        return "the overlap would cost more than the switch saves within minDwell"
+    return None
+
+
+def reentry_passed(situation: Situation) -> bool:
+    """Whether data has been whole for long enough to trust a low reading: the first rates after an outage are low."""
+    since = situation.memory.healthy_since
+    window = max(situation.service.behavior.descent_window_seconds, 2.0 * situation.clock.metrics_delay_seconds)
+    return since is not None and situation.now - since >= window
+
+
+def change_reason(situation: Situation, chosen: Mix, *, at_risk: bool) -> Reason:
+    """Why the same set of variants gets another size."""
+    previous = sum((situation.previous_plan or {}).values())
+    if chosen.shortfall > 0:
+        at_max = chosen.total >= situation.service.max_replicas
+        return Reason.MAXIMUM if at_max else Reason.POOL_FULL
+    if chosen.total > previous:
+        return Reason.SLO_AT_RISK if at_risk else Reason.DEMAND_ROSE
+    if chosen.total < previous:
+        return Reason.DEMAND_FELL
+    fewer_would_do = chosen.carries * (chosen.total - 1) / chosen.total >= max(
+        situation.covered[name] for name in chosen.replicas
+    )
+    at_min = chosen.total == situation.service.min_replicas
+    return Reason.MINIMUM if at_min and fewer_would_do else Reason.STEADY
+
+
+def without_capacities(situation: Situation) -> Proposal:
+    """What to do when no variant can be planned with: keep what runs, at least `min` of the first usable variant,
+    and more where utilisation asks for it."""
+    service = situation.service
+    usable = [v.name for v in service.variants if v.name not in situation.infeasible and situation.limits[v.name] > 0]
+    plan = dict(situation.previous_plan or {})
+    if not plan and usable:
+        plan = {usable[0]: service.min_replicas}
+    reason = Reason.FIRST_PLAN if situation.previous_plan is None and usable else Reason.NO_FEASIBLE_VARIANT
+    unknown = [name for name in usable if name not in situation.capacities]
+    message = explain.no_capacity_sentence(situation, unknown)
+    if unknown and situation.previous_plan is not None:
+        reason = Reason.STEADY
+    options = {option.name: option for option in unpriced_options(situation)}
+    proposal = Proposal(
+        plan=plan,
+        targets=plan,
+        reason=reason,
+        message=message,
+        cost_per_hour=priced(plan, options, 0.0).cost_per_hour,
+        covered=None,
+    )
+    return utilisation_fallback(situation, proposal)
+
+
+def unpriced_options(situation: Situation) -> tuple[Option, ...]:
+    """Every variant as an option, whatever is known of it: for pricing what runs."""
+    return tuple(
+        Option(
+            name=variant.name,
+            pool=situation.pools[variant.pool],
+            capacity=situation.capacities.get(variant.name, 0.0),
+            demand=0.0,
+            limit=situation.limits[variant.name],
+            per_node=situation.per_node[variant.name],
+        )
+        for variant in situation.service.variants
+    )
+
+
+def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
+    """More replicas where utilisation is high and nothing better is known: demand or latency missing, or a capacity
+    that nobody has stated or seen yet. The formula is the HPA's: ready x utilisation / target."""
+    if situation.blind is None and situation.capacities:
+        return proposal
+    plan = dict(proposal.plan)
+    for name in sorted(plan):
+        needed = replicas_by_utilisation(situation.observation.variants[name])
+        room = situation.service.max_replicas - (sum(plan.values()) - plan[name])
+        plan[name] = max(plan[name], min(needed, situation.limits[name], room))
+    if plan == dict(proposal.plan):
+        return proposal
+    options = {option.name: option for option in unpriced_options(situation)}
+    return replace(
+        proposal,
+        plan=plan,
+        targets=plan,
+        reason=Reason.UTILISATION_HIGH,
+        message=explain.utilisation_sentence(situation, plan),
+        cost_per_hour=priced(plan, options, 0.0).cost_per_hour,
+    )
+
+
+def replicas_by_utilisation(state: VariantState) -> int:
+    if not isinstance(state.utilisation, Known) or state.utilisation.value <= FALLBACK_TRIGGER:
+        return 0
+    return math.ceil(state.ready * state.utilisation.value / FALLBACK_TARGET)

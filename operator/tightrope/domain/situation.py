@@ -1,0 +1,300 @@
+"""Everything the decision knows of one service at one tick, gathered into one frozen value before any rule runs.
+
+`decide` builds it; `propose` and `stabilise` read it. Learning happens here too: the memory that comes in is the last
+tick's, the memory in the situation is this tick's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tightrope.domain import capacity_room, error_budget, performance
+from tightrope.domain.forecast import Forecast, forecast
+from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
+from tightrope.domain.observation import Known, Observation, VariantState, describe, lower_bound
+from tightrope.domain.spec import Pools, Service, Variant
+
+DEMAND_MEMORY_SECONDS = 1800.0
+LOAD_MEMORY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """When this tick is, how far the next one is, and how old a rate is when it is read (seconds)."""
+
+    now: float
+    tick_seconds: float
+    metrics_delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One service now. Maps are by variant name; every variant of the service is in each of them, except that
+    `capacities` has only variants whose capacity is known and feasible. Capacities are arrivals per second per
+    replica; `covered` is arrivals per second that must be carried if that variant is in the mix."""
+
+    service: Service
+    pools: Pools
+    clock: Clock
+    observation: Observation
+    memory: ServiceMemory
+    blind: str | None
+    wanted: Mapping[str, int]
+    ready: Mapping[str, int]
+    capacities: Mapping[str, float]
+    infeasible: Mapping[str, str]
+    time_to_ready: Mapping[str, float]
+    limits: Mapping[str, int]
+    per_node: Mapping[str, int]
+    forecasts: Mapping[str, Forecast | None]
+    covered: Mapping[str, float]
+
+    @property
+    def now(self) -> float:
+        return self.clock.now
+
+    @property
+    def previous_plan(self) -> Mapping[str, int] | None:
+        """The plan of the last tick, or what runs already; None for a service that has neither."""
+        names = {variant.name for variant in self.service.variants}
+        remembered = {k: n for k, n in (self.memory.persisted.plan or {}).items() if n > 0 and k in names}
+        running = {name: count for name, count in self.wanted.items() if count > 0}
+        return remembered or running or None
+
+    @property
+    def least_covered(self) -> float:
+        """What must be carried whatever the mix: the figure of the fastest variant to start."""
+        known = [self.covered[name] for name in self.capacities]
+        return min(known, default=0.0)
+
+
+def gather(
+    service: Service,
+    *,
+    pools: Pools,
+    observation: Observation,
+    memory: ServiceMemory,
+    clock: Clock,
+    free_nodes: Mapping[str, float],
+) -> Situation:
+    """The situation of one service. `free_nodes` is what other services leave of each pool."""
+    blind = blindness(observation)
+    seconds = elapsed(memory, clock)
+    memory = adopted_objective(memory, service)
+    memory = remembered_demand(memory, observation, service, clock)
+    memory = remembered_loads(memory, observation, clock)
+    times = times_to_ready(service, pools, observation, memory, seconds)
+    learned = learned_capacities(service, pools, observation, memory, seconds)
+    back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
+    persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
+    memory = replace(
+        memory,
+        persisted=persisted,
+        healthy_since=None if blind else (memory.healthy_since if memory.healthy_since is not None else clock.now),
+        ledger=grown_ledger(memory, observation, service, clock, seconds),
+        last_tick_at=clock.now,
+    )
+    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
+    infeasible = infeasibilities(service, learned, per_node)
+    forecasts = {
+        v.name: forecast(
+            memory.demand,
+            horizon_seconds=times.used[v.name] + clock.tick_seconds + clock.metrics_delay_seconds,
+            tick_seconds=clock.tick_seconds,
+        )
+        for v in service.variants
+    }
+    return Situation(
+        service=service,
+        pools=pools,
+        clock=clock,
+        observation=observation,
+        memory=memory,
+        blind=blind,
+        wanted={v.name: observation.variants[v.name].wanted or 0 for v in service.variants},
+        ready={v.name: observation.variants[v.name].ready for v in service.variants},
+        capacities={
+            name: performance.planning_capacity(belief) for name, belief in learned.items() if name not in infeasible
+        },
+        infeasible=infeasible,
+        time_to_ready=times.used,
+        limits=capacity_room.limits(service, pools, observation, back_offs, per_node, free_nodes, clock.now),
+        per_node=per_node,
+        forecasts=forecasts,
+        covered=covered_demands(service, forecasts, memory, observation, clock),
+    )
+
+
+def blindness(observation: Observation) -> str | None:
+    """Why this service may not descend now, in words; None when demand and latency are both known.
+
+    Without traffic there is no latency to know: a demand of zero that is Known is enough.
+    """
+    if not isinstance(observation.demand, Known):
+        return f"demand is unknown: {describe(observation.demand)}"
+    if observation.outcomes is None and observation.demand.value > 0:
+        return f"latency is unknown: {observation.outcomes_missing or 'no finished requests were seen'}"
+    return None
+
+
+def elapsed(memory: ServiceMemory, clock: Clock) -> float:
+    """Seconds since the last tick of this service; one tick when there was none or the clock went back."""
+    if memory.last_tick_at is None or memory.last_tick_at >= clock.now:
+        return clock.tick_seconds
+    return clock.now - memory.last_tick_at
+
+
+def adopted_objective(memory: ServiceMemory, service: Service) -> ServiceMemory:
+    """Capacities were learned for one objective; a new one moves them along the queueing curve."""
+    old, new = memory.objective, service.objective
+    if old is None or old == new:
+        return replace(memory, objective=new)
+    moved = {
+        name: belief
+        for name, learned in memory.persisted.capacities.items()
+        if (belief := performance.moved(learned, old=old, new=new)) is not None
+    }
+    return replace(memory, objective=new, persisted=replace(memory.persisted, capacities=moved))
+
+
+def remembered_demand(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
+    """Demand samples of the last half hour (longer if the descent window is), with re-read history merged in."""
+    keep = max(DEMAND_MEMORY_SECONDS, service.behavior.descent_window_seconds)
+    samples = dict(observation.demand_history)
+    samples.update(dict(memory.demand))
+    if isinstance(observation.demand, Known):
+        samples[observation.at] = observation.demand.value
+    recent = sorted((at, value) for at, value in samples.items() if clock.now - keep <= at <= clock.now)
+    window = service.behavior.descent_window_seconds
+    covered = tuple((at, value) for at, value in memory.covered if at > clock.now - window)
+    planned = tuple((at, plan) for at, plan in memory.planned if at > clock.now - window)
+    return replace(memory, demand=tuple(recent), covered=covered, planned=planned)
+
+
+def remembered_loads(memory: ServiceMemory, observation: Observation, clock: Clock) -> ServiceMemory:
+    """Arrivals per second per ready replica, per variant, over the last minute."""
+    since = clock.now - max(LOAD_MEMORY_SECONDS, 2.0 * clock.metrics_delay_seconds)
+    loads: dict[str, tuple[tuple[float, float], ...]] = {}
+    for name, state in observation.variants.items():
+        kept = tuple(entry for entry in memory.loads.get(name, ()) if since < entry[0] < observation.at)
+        if isinstance(state.serving_demand, Known) and state.ready > 0:
+            kept = (*kept, (observation.at, state.serving_demand.value / state.ready))
+        loads[name] = kept
+    return replace(memory, loads=loads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimesToReady:
+    """Seconds per variant: `used` by the forecast, `measured` (only where pods were timed) kept in the status."""
+
+    used: Mapping[str, float]
+    measured: Mapping[str, float]
+
+
+def times_to_ready(
+    service: Service, pools: Pools, observation: Observation, memory: ServiceMemory, seconds: float
+) -> TimesToReady:
+    remembered = memory.persisted.time_to_ready_seconds
+    used = {
+        v.name: performance.measured_time_to_ready(
+            observation.variants[v.name],
+            remembered=remembered.get(v.name),
+            prior=pools[v.pool].time_to_ready_seconds,
+            seconds=seconds,
+        )
+        for v in service.variants
+    }
+    timed = {name for name, state in observation.variants.items() if state.startup_seconds} | set(remembered)
+    return TimesToReady(used=used, measured={name: used[name] for name in used if name in timed})
+
+
+def learned_capacities(
+    service: Service, pools: Pools, observation: Observation, memory: ServiceMemory, seconds: float
+) -> dict[str, LearnedCapacity]:
+    """Beliefs after this tick, for the variants of which anything is believed."""
+    learned: dict[str, LearnedCapacity] = {}
+    for variant in service.variants:
+        state = observation.variants[variant.name]
+        belief = memory.persisted.capacities.get(variant.name)
+        if belief is None:
+            belief = performance.prior_belief(variant.capacity, service.objective)
+        if belief is not None and state.rolling_out:
+            belief = performance.widened(belief)
+        evidence = performance.evidence_of(
+            state,
+            recent_loads=memory.loads.get(variant.name, ()),
+            seconds=seconds,
+            accelerated=pools[variant.pool].node.accelerators > 0,
+        )
+        updated = performance.learn(belief, evidence, service.objective, seconds=seconds)
+        if updated is not None:
+            learned[variant.name] = updated
+    return learned
+
+
+def infeasibilities(
+    service: Service, learned: Mapping[str, LearnedCapacity], per_node: Mapping[str, int]
+) -> dict[str, str]:
+    """Variants that can't meet the SLO at any load, or fit no node, each with why."""
+    found: dict[str, str] = {}
+    for variant in service.variants:
+        belief = learned.get(variant.name)
+        if per_node[variant.name] < 1:
+            found[variant.name] = f"a replica's requests do not fit an empty node of pool {variant.pool}"
+        elif belief is None and variant.capacity is not None:
+            found[variant.name] = unreachable_threshold(service, variant)
+        elif belief is not None and performance.is_infeasible(belief, service.objective):
+            found[variant.name] = (
+                f"even lone requests miss {service.objective.threshold_seconds * 1000:.0f}ms on {variant.name}"
+            )
+    return found
+
+
+def unreachable_threshold(service: Service, variant: Variant) -> str:
+    assert variant.capacity is not None
+    return (
+        f"{variant.capacity.rate_per_second:g}/s within {variant.capacity.at_seconds * 1000:.0f}ms leaves no capacity "
+        f"within {service.objective.threshold_seconds * 1000:.0f}ms"
+    )
+
+
+def grown_ledger(
+    memory: ServiceMemory, observation: Observation, service: Service, clock: Clock, seconds: float
+) -> tuple[LedgerEntry, ...]:
+    """The ledger with this tick's finished requests. After a gap of more than two ticks only the last tick is
+    counted: what happened before it comes from history, or stays unknown."""
+    latest = None
+    if observation.outcomes is not None:
+        span = seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds
+        latest = (clock.now - span, span, observation.outcomes)
+    return error_budget.extended(
+        memory.ledger,
+        history=observation.outcome_history,
+        latest=latest,
+        now=clock.now,
+        window_seconds=service.slo_window_seconds,
+    )
+
+
+def covered_demands(
+    service: Service,
+    forecasts: Mapping[str, Forecast | None],
+    memory: ServiceMemory,
+    observation: Observation,
+    clock: Clock,
+) -> dict[str, float]:
+    """What the plan must carry per variant: its forecast, and no less than any tick of the descent window asked for.
+
+    Unknown is never zero: a demand known only in part counts with that part, and a forecast from samples older than
+    the descent window counts no more.
+    """
+    floor = max([lower_bound(observation.demand) or 0.0, *(value for _, value in memory.covered)])
+    fresh = bool(memory.demand) and memory.demand[-1][0] > clock.now - service.behavior.descent_window_seconds
+    return {
+        name: max(floor, predicted.upper if predicted is not None and fresh else 0.0)
+        for name, predicted in forecasts.items()
+    }
+
+
+def is_starting(state: VariantState) -> bool:
+    """Whether replicas asked for are not ready yet."""
+    return (state.wanted or 0) > state.ready

@@ -1,0 +1,127 @@
+"""What users declare, as the decision sees it: services with an SLO and variants, and the pools they may run in.
+
+`api` builds these from custom resources; the decision never sees a field name of the wire format. Units are in
+the names: seconds, per second, currency per node-hour, bytes, cores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ServiceKey:
+    """Which service: the namespace and name of one InferenceDeployment."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Mode(StrEnum):
+    """Whether decisions are carried out."""
+
+    AUTO = "Auto"
+    RECOMMEND = "Recommend"
+    PAUSED = "Paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one pod requests or one node offers."""
+
+    cpu_cores: float
+    memory_bytes: float
+    accelerators: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One kind of node at one price, with a capacity."""
+
+    name: str
+    price_per_node_hour: float
+    currency: str
+    node: Resources
+    max_nodes: int
+    time_to_ready_seconds: float
+
+    def replicas_per_node(self, requests: Resources) -> int:
+        """How many replicas with these requests fit one empty node; 0 if none does."""
+        fits = [
+            int(offered / asked)
+            for offered, asked in (
+                (self.node.cpu_cores, requests.cpu_cores),
+                (self.node.memory_bytes, requests.memory_bytes),
+                (self.node.accelerators, requests.accelerators),
+            )
+            if asked > 0
+        ]
+        # A pod that requests nothing still takes a place: the kubelet's default of 110 pods a node.
+        return min([*fits, 110])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityPrior:
+    """What one replica was measured to carry: `rate_per_second` while latency stays within `at_seconds`."""
+
+    rate_per_second: float
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to run a service: a pool, and what one replica is believed to carry there."""
+
+    name: str
+    pool: str
+    requests: Resources
+    capacity: CapacityPrior | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyObjective:
+    """`percent` of requests at or under `threshold_seconds`."""
+
+    threshold_seconds: float
+    percent: float
+
+    @property
+    def allowed_miss_fraction(self) -> float:
+        return 1.0 - self.percent / 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behavior:
+    """How fast a plan may descend, and what a switch of the mix must be worth."""
+
+    descent_window_seconds: float = 300.0
+    descent_percent_per_minute: float = 50.0
+    switch_min_dwell_seconds: float = 600.0
+    switch_min_savings_percent: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One InferenceDeployment. `variants` is never empty and its names are unique."""
+
+    key: ServiceKey
+    objective: LatencyObjective
+    slo_window_seconds: float
+    min_replicas: int
+    max_replicas: int
+    variants: tuple[Variant, ...]
+    mode: Mode = Mode.AUTO
+    behavior: Behavior = field(default_factory=Behavior)
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name; KeyError if there is none."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+
+Pools = Mapping[str, Pool]

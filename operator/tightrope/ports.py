@@ -1,0 +1,121 @@
+"""What the controller needs from outside, declared by the consumer: metrics, the cluster, a clock.
+
+`controller.wiring` chooses the adapters; tests pass fakes where a fault must be injected.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+
+class PodKey(NamedTuple):
+    namespace: str
+    pod: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSample:
+    """What Prometheus knows of one pod now. None is "no series"; a NaN or infinite sample is None and in `faults`.
+
+    Rates are per second over the rate window. `latency` holds cumulative buckets, (upper bound in seconds,
+    finished requests per second at or under it), ascending, the last bound being +Inf. `gpu_utilisation` is 0..1
+    averaged over the pod's devices; `cpu_cores` the cores used. `newest_sample_at` is unix seconds.
+    """
+
+    arrivals: float | None = None
+    latency: tuple[tuple[float, float], ...] | None = None
+    errors: float | None = None
+    in_flight: float | None = None
+    gpu_utilisation: float | None = None
+    cpu_cores: float | None = None
+    newest_sample_at: float | None = None
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSnapshot:
+    """One tick's samples of every pod, by preset. `failures` maps (preset, signal) to why a query failed; a failed
+    query says nothing about its pods. `metric_names` maps (preset, signal) to the metric asked for, for messages."""
+
+    at: float
+    pods: Mapping[str, Mapping[PodKey, PodSample]]
+    failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    metric_names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodHistory:
+    """Earlier samples of one pod: (unix seconds, arrivals per second) and (unix seconds, cumulative buckets as in
+    `PodSample.latency`), each averaged over the step that ends there, ascending in time."""
+
+    arrivals: tuple[tuple[float, float], ...] = ()
+    latency: tuple[tuple[float, tuple[tuple[float, float], ...]], ...] = ()
+
+
+class MetricsUnavailable(Exception):
+    """Prometheus could not be asked at all (down, refused, timed out); the message says which and where."""
+
+
+class Metrics(Protocol):
+    """Where demand, latency and utilisation come from. The number of queries depends on the presets in use only."""
+
+    async def snapshot(self, presets: Sequence[str]) -> MetricsSnapshot:
+        """Samples of all pods for these presets. Never raises for a failed query: it becomes a failure."""
+
+    async def history(
+        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
+    ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
+        """Earlier samples by preset and pod. Raises MetricsUnavailable."""
+
+
+class WriteConflict(Exception):
+    """Another writer owns the field, or the object is not the one expected. `other_writer` names it if known."""
+
+    def __init__(self, message: str, *, other_writer: str | None = None) -> None:
+        super().__init__(message)
+        self.other_writer = other_writer
+
+
+class WriteRefused(Exception):
+    """The API server refused the object for good (invalid, forbidden, quota, terminating); the message is its own."""
+
+
+class ClusterUnavailable(Exception):
+    """The API server cannot be reached now, or asks to try later."""
+
+
+class Cluster(Protocol):
+    """Every write the operator makes. All raise WriteConflict, WriteRefused or ClusterUnavailable.
+
+    Objects are plain dictionaries in wire format; `apply` is server-side apply under our field manager.
+    """
+
+    async def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Mapping[str, Any]:
+        """Create or update; returns the object as stored. With metadata.uid it never creates."""
+
+    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
+        """Server-side apply of spec.replicas on the /scale subresource of a Deployment or StatefulSet."""
+
+    async def delete(self, *, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete exactly this object (uid precondition); absent is success."""
+
+    async def patch_status(
+        self, *, kind: str, namespace: str | None, name: str, status: Mapping[str, Any], resource_version: str | None
+    ) -> None:
+        """Merge-patch the status subresource of one of our own kinds."""
+
+    async def record_event(
+        self, *, regarding: Mapping[str, Any], reason: str, message: str, warning: bool = False
+    ) -> None:
+        """An Event on one of our objects (events.k8s.io/v1)."""
+
+    async def list_objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
+        """Every object of a watched kind, as the API server has it now; managed fields included."""
+
+
+class Clock(Protocol):
+    """Time as an argument: `now` is unix seconds, `monotonic` never jumps."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
