@@ -78,7 +78,7 @@ def test_ready_capacity_never_falls_under_the_demand_during_a_switch() -> None:
             assert sum(row["ready"].values()) * slowest >= row["demand"]
 
 
-@pytest.mark.parametrize("killed_at", range(1200, 4800, 165))
+@pytest.mark.parametrize("killed_at", range(1200, 4800, 330))
 def test_a_restart_at_any_moment_changes_neither_the_end_nor_the_capacity_in_between(killed_at: int) -> None:
     done = episode(hill).run(killed_at)
     done.restart()

@@ -26,7 +26,6 @@ class Reason(StrEnum):
     HOLD_DESCENT_WINDOW = "HoldDescentWindow"
     HOLD_RATE_LIMIT = "HoldRateLimit"
     HOLD_MAKE_BEFORE_BREAK = "HoldMakeBeforeBreak"
-    HOLD_DWELL = "HoldDwell"
     HOLD_ROLLOUT = "HoldRollout"
     HOLD_CONFLICT = "HoldConflict"
     PAUSED = "Paused"
