@@ -58,7 +58,7 @@ def propose(situation: Situation) -> Proposal:
         reason=reason,
         message=explain.plan_sentence(situation, chosen, reason, covered),
         cost_per_hour=chosen.cost_per_hour,
-        covered=covered,
+        covered=covered if covered > 0 or isinstance(situation.observation.demand, Known) else None,
         alternatives=explain.alternatives(mixes, chosen, why_not),
         switched=situation.previous_plan is not None and chosen.variants != frozenset(situation.previous_plan),
     )

@@ -1,0 +1,6 @@
+"""The cluster as the controller's port sees it, on the official client. Only `controller.wiring` imports this room."""
+
+from tightrope.adapters.kubernetes.client import ApiServer
+from tightrope.adapters.kubernetes.cluster import FIELD_MANAGER, KubernetesCluster
+
+__all__ = ["FIELD_MANAGER", "ApiServer", "KubernetesCluster"]

@@ -1,0 +1,105 @@
+"""Which queries are asked: one per signal of each preset in use, and two that all presets share.
+
+`client` sends them. Their number depends on the presets alone, never on services or pods; that of a history also on
+its length, because Prometheus refuses more than 11,000 points in one answer.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tightrope.adapters.prometheus.presets import Preset, Signal, TargetLabels, Unit, generic, newest, triton, vllm
+from tightrope.adapters.prometheus.presets.generic import GenericNames
+
+NEWEST: Final = "newest_sample_at"
+MOST_POINTS: Final = 11_000
+
+# The DCGM exporter names the pod that holds the device in `namespace` and `pod`; a scrape that does not honour its
+# labels moves them to `exported_...`, and then the plain ones name the exporter itself.
+_GPU: Final = "DCGM_FI_DEV_GPU_UTIL"
+_MOVED: Final = f'avg_over_time({_GPU}{{exported_pod!=""}}[$window])'
+_NAMED: Final = (
+    f'label_replace(label_replace({_MOVED}, "namespace", "$1", "exported_namespace", "(.+)"), '
+    '"pod", "$1", "exported_pod", "(.+)")'
+)
+# cAdvisor also counts the pod's whole cgroup (an empty container) and its pause container.
+_CPU: Final = "container_cpu_usage_seconds_total"
+SHARED: Final[Mapping[str, Signal]] = {
+    "gpu_utilisation": Signal(
+        metric=_GPU,
+        expression=(
+            f'avg by (namespace, pod) ({_NAMED} or avg_over_time({_GPU}{{exported_pod="", pod!=""}}[$window]))'
+        ),
+        unit=Unit.PERCENT,
+    ),
+    "cpu_cores": Signal(
+        metric=_CPU,
+        expression=f'sum by (namespace, pod) (rate({_CPU}{{container!="", container!="POD"}}[$window]))',
+        unit=Unit.CORES,
+    ),
+}
+SHARED_LABELS: Final = TargetLabels()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One query. `preset` is None for what all presets share; `labels` name the namespace and pod in its answer."""
+
+    preset: str | None
+    signal: str
+    text: str
+    unit: Unit
+    metric: str
+    labels: TargetLabels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of a history: unix seconds of its first and last point."""
+
+    start: float
+    end: float
+
+
+def catalogue(labels: TargetLabels, names: GenericNames) -> Mapping[str, Preset]:
+    """Every preset by name."""
+    presets = (generic.preset(labels, names), vllm.preset(labels), triton.preset(labels))
+    return {preset.name: preset for preset in presets}
+
+
+def snapshot_queries(presets: Sequence[Preset], labels: TargetLabels, window_seconds: float) -> list[Query]:
+    """The queries of one tick; none without a preset in use."""
+    queries: list[Query] = []
+    for preset in presets:
+        signals = {**preset.signals(), NEWEST: newest(labels, preset.arrivals.metric)}
+        queries += [_query(preset.name, name, signal, labels, window_seconds) for name, signal in signals.items()]
+    if queries:
+        queries += [_query(None, name, signal, SHARED_LABELS, window_seconds) for name, signal in SHARED.items()]
+    return queries
+
+
+def history_queries(preset: Preset, labels: TargetLabels, step_seconds: float) -> list[Query]:
+    """The queries of a history: demand and finished requests."""
+    signals = {"arrivals": preset.arrivals, "latency": preset.latency}
+    return [_query(preset.name, name, signal, labels, step_seconds) for name, signal in signals.items()]
+
+
+def spans(start: float, end: float, step_seconds: float) -> Iterator[Span]:
+    """The history in stretches of at most 11,000 points, on multiples of the step: a second reading after a restart
+    then asks for the very same points."""
+    first, last = math.ceil(start / step_seconds), math.floor(end / step_seconds)
+    for index in range(first, last + 1, MOST_POINTS):
+        final = min(index + MOST_POINTS - 1, last)
+        yield Span(start=index * step_seconds, end=final * step_seconds)
+
+
+def _query(preset: str | None, name: str, signal: Signal, labels: TargetLabels, window_seconds: float) -> Query:
+    return Query(
+        preset=preset,
+        signal=name,
+        text=signal.over(window_seconds),
+        unit=signal.unit,
+        metric=signal.metric,
+        labels=labels,
+    )
