@@ -1,0 +1,217 @@
+"""InferenceDeployment: one service, the latency it must hold, and the variants in which it may run.
+
+The spec only; what the operator says about it is in `servicestatus`.
+"""
+
+from re import fullmatch
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tightrope.api.podtemplate import Patch, PodTemplate
+from tightrope.api.schema import IS_LABEL, Duration, IntOrPercent, Label, ListMap, Rule, Wire, between, matching
+from tightrope.api.servicestatus import InferenceDeploymentStatus
+
+VARIANT_NAME_MAX = 15
+"""A service's name has at most 30 characters, so `<service>-<variant>` at most 46, and pods' names, 17 characters more,
+are still valid host names."""
+
+MAX_REPLICAS = 1000
+
+
+class Objective(Wire):
+    """`percent` of requests at or under `threshold`."""
+
+    metric: Literal["latency"] = Field(description="What is measured: latency, from a request's arrival to its answer.")
+    threshold: Annotated[Duration, between("1ms", "10m")] = Field(
+        description="The latency that counts as good, such as 300ms; best a bucket bound of the server's histogram."
+    )
+    percent: float = Field(
+        ge=50, lt=100, description="Percent of requests that must be at or under the threshold, such as 99.5."
+    )
+
+
+class Slo(Wire):
+    """The service level objective."""
+
+    window: Annotated[Duration, between("1m", "720h")] = Field(
+        "28d", description="The rolling stretch of time over which the objective must hold."
+    )
+    objectives: Annotated[list[Objective], Field(min_length=1, max_length=1), ListMap("metric")] = Field(
+        description="Exactly one objective, of metric latency."
+    )
+
+
+class MetricsSource(Wire):
+    """Where demand and latency come from."""
+
+    preset: Literal["generic", "vllm", "triton"] = Field(
+        "generic", description="Whose metric names the servers use. The administrator configures generic."
+    )
+
+
+class Replicas(Wire):
+    """How many replicas there may be, over all variants."""
+
+    min: int = Field(1, ge=1, le=MAX_REPLICAS, description="Never fewer replicas than this.")
+    max: int = Field(ge=1, le=MAX_REPLICAS, description="Never more replicas than this, also during a switch.")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.min <= self.max", "min must not be greater than max", lambda replicas: replicas.min <= replicas.max),
+    )
+
+
+class ScaleTargetRef(Wire):
+    """A workload that exists already. Only its replicas are changed, never its manifest."""
+
+    api_version: Literal["apps/v1"] = Field("apps/v1", description="Group and version of the workload.")
+    kind: Literal["Deployment", "StatefulSet"] = Field(description="Kind of the workload.")
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=253),
+        matching(
+            "[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+            "must be the name of a workload in the same namespace: lower-case letters, digits, '-' and '.'",
+        ),
+    ] = Field(description="Name of the workload, in the namespace of the InferenceDeployment.")
+
+
+class Capacity(Wire):
+    """What one replica was measured to carry; a first guess that is corrected by what is seen."""
+
+    rate: float = Field(gt=0, le=1_000_000, description="Requests per second of one replica, such as 41.5.")
+    at: Annotated[Duration, between("1ms", "10m")] = Field(
+        description="The latency that the objective's percent of requests kept at that rate."
+    )
+
+
+class Variant(Wire):
+    """One way to run the service: a pool, and what is different about its pods there."""
+
+    name: Annotated[str, Field(min_length=1, max_length=VARIANT_NAME_MAX), IS_LABEL] = Field(
+        description="Name of the variant; its Deployment is called <service>-<variant>."
+    )
+    pool: Label = Field(description="The ComputePool that it runs in.")
+    capacity: Capacity | None = Field(None, description="What one replica was measured to carry.")
+    patch: Patch | None = Field(None, description="Strategic merge patch over spec.template for this variant.")
+    scale_target_ref: ScaleTargetRef | None = Field(
+        None, description="Instead of the template: a workload that exists already, to be scaled only."
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(self.patch) && has(self.scaleTargetRef))",
+            "patch and scaleTargetRef exclude each other: patch changes spec.template, scaleTargetRef adopts what runs",
+            lambda variant: variant.patch is None or variant.scale_target_ref is None,
+        ),
+    )
+
+
+class Rollout(Wire):
+    """How a change of the template reaches the pods, per variant, as in a Deployment."""
+
+    max_surge: IntOrPercent = Field("25%", description="Extra replicas during a rollout, a number or a percentage.")
+    max_unavailable: IntOrPercent = Field(
+        0, description="Replicas that may be missing during a rollout, a number or a percentage."
+    )
+    min_ready_seconds: int = Field(
+        0, ge=0, le=300, description="How long a pod must have been ready before it counts as ready."
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
+            "maxSurge and maxUnavailable must not both be 0: a rollout could never begin",
+            lambda rollout: not (rollout.max_surge in (0, "0%") and rollout.max_unavailable in (0, "0%")),
+        ),
+    )
+
+
+class Descent(Wire):
+    """How fast replicas may be removed."""
+
+    window: Annotated[Duration, between("0s", "24h")] = Field(
+        "5m", description="Remove only what was not needed at any moment of this stretch of time."
+    )
+    percent_per_minute: float = Field(
+        50, gt=0, le=100, description="The most of the ready replicas, in percent, that may go in one minute."
+    )
+
+
+class Switch(Wire):
+    """What a change of the mix of variants must be worth."""
+
+    min_dwell: Annotated[Duration, between("0s", "168h")] = Field(
+        "10m", description="The least time between two changes of the mix for the sake of money."
+    )
+    min_savings_percent: float = Field(
+        5, ge=0, le=100, description="The least saving, in percent of the present cost, for which the mix is changed."
+    )
+
+
+class Behavior(Wire):
+    """How calm the service is kept."""
+
+    descent: Descent = Field(Descent(), description="How fast replicas may be removed.")
+    switch: Switch = Field(Switch(), description="What a change of the mix of variants must be worth.")
+
+
+def _targets_are_distinct(variants: list[Variant]) -> bool:
+    targets = [(v.scale_target_ref.kind, v.scale_target_ref.name) for v in variants if v.scale_target_ref]
+    return len(targets) == len(set(targets))
+
+
+class InferenceDeploymentSpec(Wire):
+    mode: Literal["Auto", "Recommend", "Paused"] = Field(
+        "Auto", description="Auto carries decisions out, Recommend only says them, Paused changes nothing."
+    )
+    slo: Slo = Field(description="The service level objective.")
+    metrics: MetricsSource = Field(MetricsSource(), description="Where demand and latency come from.")
+    replicas: Replicas = Field(description="How many replicas there may be, over all variants.")
+    template: PodTemplate | None = Field(
+        None, description="The pods of every variant that has no scaleTargetRef, as in a Deployment."
+    )
+    rollout: Rollout = Field(Rollout(), description="How a change of the template reaches the pods.")
+    variants: Annotated[
+        list[Variant],
+        Field(min_length=1, max_length=8),
+        ListMap("name"),
+        Rule(
+            "self.all(v, !has(v.scaleTargetRef) || self.exists_one(w, has(w.scaleTargetRef)"
+            " && w.scaleTargetRef.kind == v.scaleTargetRef.kind && w.scaleTargetRef.name == v.scaleTargetRef.name))",
+            "every scaleTargetRef must name another workload: two variants cannot scale the same one",
+            _targets_are_distinct,
+        ),
+    ] = Field(description="The ways to run the service; the cheapest mix that holds the objective is chosen.")
+    behavior: Behavior = Field(Behavior(), description="How calm the service is kept.")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.template) || self.variants.all(v, has(v.scaleTargetRef))",
+            "template is missing: write the pod template, or give every variant a scaleTargetRef",
+            lambda spec: spec.template is not None or all(v.scale_target_ref for v in spec.variants),
+        ),
+        Rule(
+            "!has(self.template) || self.variants.exists(v, !has(v.scaleTargetRef))",
+            "template is used by no variant, because every one has a scaleTargetRef: leave template out",
+            lambda spec: spec.template is None or not all(v.scale_target_ref for v in spec.variants),
+        ),
+    )
+
+
+class InferenceDeploymentMetadata(Wire):
+    name: str
+    namespace: str
+
+
+class InferenceDeployment(Wire):
+    """One service: the latency it must hold, and the variants in which it may run."""
+
+    metadata: InferenceDeploymentMetadata
+    spec: InferenceDeploymentSpec = Field(description="What the service must hold, and how it may run.")
+    status: InferenceDeploymentStatus = Field(
+        InferenceDeploymentStatus(), description="What the operator sees, decided and did."
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$')",
+            "metadata.name must be at most 30 lower-case letters, digits and '-', beginning with a letter",
+            lambda service: fullmatch("[a-z]([-a-z0-9]{0,28}[a-z0-9])?", service.metadata.name) is not None,
+        ),
+    )

@@ -1,0 +1,198 @@
+"""From wire objects to what the decision and the manifests need; the controller calls this for every object it sees.
+
+The API server has refused bad objects already, but some were stored under an older schema, and some only the operator
+can judge. Everything is checked again here, and the only error is SpecInvalid: the object is then left as it is.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from tightrope.api.computepool import ComputePool
+from tightrope.api.duration import parse_duration
+from tightrope.api.faults import first_fault
+from tightrope.api.inferencedeployment import InferenceDeployment, InferenceDeploymentSpec
+from tightrope.api.invalid import SpecInvalid
+from tightrope.api.merge import strategic_merge
+from tightrope.api.parsed import ParsedPool, ParsedService, Rollout, ScaleTarget
+from tightrope.api.persisted import persisted, read_status
+from tightrope.api.quantity import parse_quantity
+from tightrope.api.requests import pod_requests
+from tightrope.api.schema import Wire
+from tightrope.domain import spec as domain
+
+__all__ = ["ParsedPool", "ParsedService", "Rollout", "ScaleTarget", "SpecInvalid", "parse_pool", "parse_service"]
+
+DEFAULT_ACCELERATOR_RESOURCE = "nvidia.com/gpu"
+_NO_REQUESTS = domain.Resources(cpu_cores=0.0, memory_bytes=0.0)
+_Model = TypeVar("_Model", bound=Wire)
+
+
+def parse_service(
+    wire: Mapping[str, Any], *, accelerator_resources: Mapping[str, str] | None = None, now: float = math.inf
+) -> ParsedService:
+    """An InferenceDeployment. Raises SpecInvalid, and nothing else, whatever the object holds.
+
+    `accelerator_resources` maps pools to the resource name of their accelerator (`nvidia.com/gpu` for others): parse
+    again when a pool changes. `now` is unix seconds; what the status says of later times is forgotten.
+    """
+    try:
+        return _service(wire, accelerator_resources or {}, now)
+    except RecursionError:
+        raise SpecInvalid("spec", None, "is nested too deeply: write it with fewer levels") from None
+
+
+def parse_pool(wire: Mapping[str, Any]) -> ParsedPool:
+    """A ComputePool. Raises SpecInvalid, and nothing else, whatever the object holds."""
+    try:
+        metadata, model = _checked(ComputePool, wire)
+    except RecursionError:
+        raise SpecInvalid("spec", None, "is nested too deeply: write it with fewer levels") from None
+    spec = model.spec
+    node = domain.Resources(
+        cpu_cores=float(parse_quantity(spec.node.cpu)),
+        memory_bytes=float(parse_quantity(spec.node.memory)),
+        accelerators=spec.node.accelerators,
+    )
+    pool = domain.Pool(
+        name=model.metadata.name,
+        price_per_node_hour=float(spec.price.per_node_hour),
+        currency=spec.price.currency,
+        node=node,
+        max_nodes=spec.max_nodes,
+        time_to_ready_seconds=parse_duration(spec.time_to_ready),
+    )
+    return ParsedPool(
+        pool=pool,
+        uid=metadata.uid,
+        generation=metadata.generation,
+        resource_version=metadata.resource_version,
+        accelerator=spec.accelerator,
+        accelerator_resource=spec.accelerator_resource,
+        node_selector=spec.placement.node_selector,
+        tolerations=[t.model_dump(by_alias=True, exclude_none=True) for t in spec.placement.tolerations],
+        status=_status(wire),
+    )
+
+
+class _Metadata(Wire):
+    """What the API server sets on every object; absent only on objects that were never stored."""
+
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+
+
+class _Envelope(Wire):
+    metadata: _Metadata
+
+
+def _checked(model: type[_Model], wire: Mapping[str, Any]) -> tuple[_Metadata, _Model]:
+    """The metadata and the model without its status. Raises SpecInvalid for the first field that is wrong."""
+    if not isinstance(wire, Mapping):
+        raise SpecInvalid("object", wire, "must be an object with metadata and spec")
+    given = {part: wire[part] for part in ("metadata", "spec") if part in wire}
+    try:
+        return _Envelope.model_validate(given).metadata, model.model_validate(given)
+    except ValidationError as error:
+        raise first_fault(error) from None
+
+
+def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], now: float) -> ParsedService:
+    metadata, model = _checked(InferenceDeployment, wire)
+    spec, raw = model.spec, wire["spec"]
+    patches = {v["name"]: v["patch"] for v in raw["variants"] if v.get("patch")}
+    merged = _merged(spec, raw.get("template"), patches)
+    targets = {
+        v.name: ScaleTarget(api_version=ref.api_version, kind=ref.kind, name=ref.name)
+        for v in spec.variants
+        if (ref := v.scale_target_ref)
+    }
+    service = domain.Service(
+        key=domain.ServiceKey(namespace=model.metadata.namespace, name=model.metadata.name),
+        objective=domain.LatencyObjective(
+            threshold_seconds=parse_duration(spec.slo.objectives[0].threshold), percent=spec.slo.objectives[0].percent
+        ),
+        slo_window_seconds=parse_duration(spec.slo.window),
+        min_replicas=spec.replicas.min,
+        max_replicas=spec.replicas.max,
+        variants=_variants(spec, merged, accelerator_resources),
+        mode=domain.Mode(spec.mode),
+        behavior=_behavior(spec),
+    )
+    status = read_status(wire.get("status") or {})
+    return ParsedService(
+        service=service,
+        uid=metadata.uid,
+        generation=metadata.generation,
+        resource_version=metadata.resource_version,
+        preset=spec.metrics.preset,
+        template=raw.get("template"),
+        patches=patches,
+        templates=merged,
+        targets=targets,
+        rollout=Rollout(
+            max_surge=spec.rollout.max_surge,
+            max_unavailable=spec.rollout.max_unavailable,
+            min_ready_seconds=spec.rollout.min_ready_seconds,
+        ),
+        persisted=persisted(status, service, now=now),
+        adopted={v.name: v.target_uid for v in status.variants if v.target_uid and v.name in targets},
+        status=_status(wire),
+        deleting=metadata.deletion_timestamp is not None,
+    )
+
+
+def _merged(
+    spec: InferenceDeploymentSpec, template: Mapping[str, Any] | None, patches: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The pod template of every variant that has one."""
+    return {
+        variant.name: strategic_merge(
+            template or {}, patches.get(variant.name, {}), field=f"spec.variants[{index}].patch"
+        )
+        for index, variant in enumerate(spec.variants)
+        if variant.scale_target_ref is None
+    }
+
+
+def _variants(
+    spec: InferenceDeploymentSpec, merged: Mapping[str, dict[str, Any]], accelerator_resources: Mapping[str, str]
+) -> tuple[domain.Variant, ...]:
+    def requests(name: str, pool: str) -> domain.Resources:
+        if name not in merged:
+            return _NO_REQUESTS
+        resource = accelerator_resources.get(pool, DEFAULT_ACCELERATOR_RESOURCE)
+        pod_spec = merged[name].get("spec") or {}
+        return pod_requests(pod_spec, accelerator_resource=resource, field=f"spec.template.spec (variant {name})")
+
+    return tuple(
+        domain.Variant(
+            name=variant.name,
+            pool=variant.pool,
+            requests=requests(variant.name, variant.pool),
+            capacity=domain.CapacityPrior(
+                rate_per_second=variant.capacity.rate, at_seconds=parse_duration(variant.capacity.at)
+            )
+            if variant.capacity
+            else None,
+        )
+        for variant in spec.variants
+    )
+
+
+def _behavior(spec: InferenceDeploymentSpec) -> domain.Behavior:
+    return domain.Behavior(
+        descent_window_seconds=parse_duration(spec.behavior.descent.window),
+        descent_percent_per_minute=spec.behavior.descent.percent_per_minute,
+        switch_min_dwell_seconds=parse_duration(spec.behavior.switch.min_dwell),
+        switch_min_savings_percent=spec.behavior.switch.min_savings_percent,
+    )
+
+
+def _status(wire: Mapping[str, Any]) -> Mapping[str, Any]:
+    status = wire.get("status")
+    return status if isinstance(status, dict) else {}

@@ -1,0 +1,69 @@
+"""The custom resources as the controller holds them: domain values, and what the manifests need beside them.
+
+`parse` builds these; `controller.manifests` turns them into Kubernetes objects.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tightrope.domain.memory import Persisted
+from tightrope.domain.spec import Pool, Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleTarget:
+    """A workload that exists already, in the service's namespace: only its replicas may be changed."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How a change of the template reaches the pods; numbers or percentages such as `25%`."""
+
+    max_surge: int | str
+    max_unavailable: int | str
+    min_ready_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedService:
+    """One InferenceDeployment. A variant is in `targets` if it scales what exists, else it runs `template`.
+
+    `patches` has the variants that change the template, `templates` the outcome for each variant that runs it.
+    `adopted` maps variants to the uid of the target that the status says was found. `status` is the status as stored.
+    Requests of variants in `targets` are zero: only the target's pods can tell.
+    """
+
+    service: Service
+    uid: str
+    generation: int
+    resource_version: str
+    preset: str
+    template: Mapping[str, Any] | None
+    patches: Mapping[str, Mapping[str, Any]]
+    templates: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, ScaleTarget]
+    rollout: Rollout
+    persisted: Persisted
+    adopted: Mapping[str, str]
+    status: Mapping[str, Any]
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedPool:
+    """One ComputePool, with how pods request its accelerator and how the scheduler finds its nodes."""
+
+    pool: Pool
+    uid: str
+    generation: int
+    resource_version: str
+    accelerator: str | None
+    accelerator_resource: str
+    node_selector: Mapping[str, str]
+    tolerations: Sequence[Mapping[str, Any]]
+    status: Mapping[str, Any]
