@@ -16,7 +16,6 @@ _REMEDIES = {
     "model_type": "must be an object, written as key: value",
     "model_attributes_type": "must be an object, written as key: value",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must be a duration such as 300ms, 90s, 4m, 2h or 28d",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "too_long": "must not have more than {max_length} of them",

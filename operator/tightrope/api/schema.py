@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from tightrope.api.duration import DURATION_MAX_LENGTH, DURATION_PATTERN, parse_duration
+from tightrope.api.duration import DURATION_FORM, DURATION_MAX_LENGTH, parse_duration
 from tightrope.api.quantity import parse_quantity
 
 GROUP = "tightrope.dev"
@@ -102,12 +102,15 @@ def matching(pattern: str, message: str) -> Rule:
 
 
 def between(low: str, high: str) -> Rule:
-    """A duration within these bounds, both included."""
+    """A duration within these bounds, both included. Text that is no duration is left to IS_DURATION's sentence."""
     least, most = parse_duration(low), parse_duration(high)
+    # CEL's duration() knows no days, and the server bounds what a rule may cost, so days are compared as a number.
+    days = f"int(self.substring(0, self.size() - 1)) <= {int(most // 86_400)}" if most >= 86_400 else "false"
+    rest = f"duration(self) >= duration('{_in_go(low)}') && duration(self) <= duration('{_in_go(high)}')"
     return Rule(
-        f"self >= duration('{_in_go(low)}') && self <= duration('{_in_go(high)}')",
+        f"!self.matches(r'^{DURATION_FORM}$') || (self.endsWith('d') ? {days} : {rest})",
         f"must be between {low} and {high}",
-        lambda text: least <= parse_duration(text) <= most,
+        lambda text: fullmatch(DURATION_FORM, text) is None or least <= parse_duration(text) <= most,
     )
 
 
@@ -155,10 +158,8 @@ _INT_OR_STRING: dict[str, Any] = {
     "x-kubernetes-int-or-string": True,
 }
 
-Duration = Annotated[
-    str,
-    Field(pattern=DURATION_PATTERN, max_length=DURATION_MAX_LENGTH, json_schema_extra={"format": "duration"}),
-]
+IS_DURATION = matching(DURATION_FORM, "must be a duration such as 300ms, 4m, 1h30m or 28d")
+Duration = Annotated[str, Field(max_length=DURATION_MAX_LENGTH), IS_DURATION]
 IS_LABEL = matching(
     "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
     "must be lower-case letters, digits and '-', beginning and ending with a letter or digit",
