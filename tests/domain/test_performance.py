@@ -128,3 +128,22 @@ def test_a_changed_objective_moves_what_was_learned() -> None:
     assert moved is not None
     assert performance.median_capacity(moved) == pytest.approx(25.0 + math.log(100) * (1 / 0.3 - 1 / 0.2))
     assert moved.log_sd >= performance.PRIOR_SD
+
+
+def evidence_after(loads: list[float]) -> Evidence | None:
+    """What a tick says after these loads, one a tick of 2 s, all requests missing."""
+    state = build.state(1, serving_demand=Known(value=loads[-1], at=0.0), outcomes=build.outcomes(10.0, missed=10.0))
+    recent = tuple((2.0 * tick, load) for tick, load in enumerate(loads))
+    return performance.evidence_of(state, recent_loads=recent, settling_seconds=9.0, seconds=2.0, accelerated=False)
+
+
+def test_misses_while_a_rate_still_climbs_after_a_step_are_not_held_against_the_server() -> None:
+    assert evidence_after([20, 20, 20, 20, 20, 35, 50]) is None
+    assert evidence_after([60, 60]) is None
+    assert evidence_after([60] * 7) is not None
+
+
+def test_a_queue_that_drains_is_explained_by_the_load_that_filled_it() -> None:
+    drained = evidence_after([60, 60, 20, 20, 20, 20, 20, 20])
+
+    assert drained is not None and drained.load == 60

@@ -34,6 +34,7 @@ GRID = np.linspace(-4.0, 4.0, 81)
 UTILISATION_SD = 0.25  # ln(load / utilisation) measures the saturation rate of a CPU server this well
 UTILISATION_WEIGHT = 0.1  # one reading in ten ticks is news: utilisation is itself a moving average
 ACCELERATOR_SHARE = 0.5  # an accelerator carries within its SLO at least about half of what load / utilisation says
+STEADY_RATIO = 1.5  # largest over smallest load of a stretch that teaches
 SURPRISING = 3.0  # nats; ordinary noise of sixty requests stays under one
 SURPRISE_WIDENING = 1.5
 MIN_LOG_CAPACITY = math.log(1e-4)
@@ -78,10 +79,18 @@ class Evidence:
 
 
 def evidence_of(
-    state: VariantState, *, recent_loads: tuple[tuple[float, float], ...], seconds: float, accelerated: bool
+    state: VariantState,
+    *,
+    recent_loads: tuple[tuple[float, float], ...],
+    settling_seconds: float,
+    seconds: float,
+    accelerated: bool,
 ) -> Evidence | None:
-    """This tick's evidence; None unless load and outcomes are both known and something was served."""
-    if state.outcomes is None or state.ready < 1 or not isinstance(state.serving_demand, Known) or not recent_loads:
+    """This tick's evidence; None unless load and outcomes are both known, something was served, and the load was
+    steady: a rate lags behind a step, so its misses would be held against a load that they do not belong to."""
+    if state.outcomes is None or state.ready < 1 or not isinstance(state.serving_demand, Known):
+        return None
+    if not is_steady(recent_loads, settling_seconds):
         return None
     finished = state.outcomes.total * seconds
     if finished < 1.0:
@@ -94,6 +103,14 @@ def evidence_of(
         utilisation=utilisation,
         accelerated=accelerated,
     )
+
+
+def is_steady(loads: tuple[tuple[float, float], ...], seconds: float) -> bool:
+    """Whether (unix seconds, load) reach back this long and moved little within it."""
+    if not loads or loads[-1][0] - loads[0][0] < seconds:
+        return False
+    recent = [load for at, load in loads if at >= loads[-1][0] - seconds]
+    return max(recent) <= STEADY_RATIO * min(recent)
 
 
 def learn(

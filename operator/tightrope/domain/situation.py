@@ -83,7 +83,7 @@ def gather(
     memory = remembered_demand(memory, observation, service, clock)
     memory = remembered_loads(memory, observation, clock)
     times = times_to_ready(service, pools, observation, memory, seconds)
-    learned = learned_capacities(service, pools, observation, memory, seconds)
+    learned = learned_capacities(service, pools, observation, memory, seconds, clock)
     back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
     persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
     memory = replace(
@@ -172,7 +172,7 @@ def remembered_demand(memory: ServiceMemory, observation: Observation, service: 
 
 def remembered_loads(memory: ServiceMemory, observation: Observation, clock: Clock) -> ServiceMemory:
     """Arrivals per second per ready replica, per variant, over the last minute."""
-    since = clock.now - max(LOAD_MEMORY_SECONDS, 2.0 * clock.metrics_delay_seconds)
+    since = clock.now - max(LOAD_MEMORY_SECONDS, 4.0 * clock.metrics_delay_seconds)
     loads: dict[str, tuple[tuple[float, float], ...]] = {}
     for name, state in observation.variants.items():
         kept = tuple(entry for entry in memory.loads.get(name, ()) if since < entry[0] < observation.at)
@@ -208,7 +208,7 @@ def times_to_ready(
 
 
 def learned_capacities(
-    service: Service, pools: Pools, observation: Observation, memory: ServiceMemory, seconds: float
+    service: Service, pools: Pools, observation: Observation, memory: ServiceMemory, seconds: float, clock: Clock
 ) -> dict[str, LearnedCapacity]:
     """Beliefs after this tick, for the variants of which anything is believed."""
     learned: dict[str, LearnedCapacity] = {}
@@ -222,6 +222,7 @@ def learned_capacities(
         evidence = performance.evidence_of(
             state,
             recent_loads=memory.loads.get(variant.name, ()),
+            settling_seconds=3.0 * clock.metrics_delay_seconds,
             seconds=seconds,
             accelerated=pools[variant.pool].node.accelerators > 0,
         )
