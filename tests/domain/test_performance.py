@@ -54,7 +54,9 @@ def test_a_wrong_prior_is_within_ten_percent_after_an_hour_of_ordinary_loads(wro
 
     for load in loads:
         missed = 0.01 * math.exp((load - true) * 0.3) * load * 15
-        evidence = Evidence(load=load, finished=load * 15, missed=missed, utilisation=load / 40.35, accelerated=False)
+        evidence = Evidence(
+            load=load, peak=load, finished=load * 15, missed=missed, utilisation=load / 40.35, accelerated=False
+        )
         belief = performance.learn(belief, evidence, OBJECTIVE, seconds=15.0)
 
     assert performance.median_capacity(belief) == pytest.approx(true, rel=0.10)
@@ -63,7 +65,7 @@ def test_a_wrong_prior_is_within_ten_percent_after_an_hour_of_ordinary_loads(wro
 
 def test_quiet_operation_far_from_the_edge_teaches_nothing_from_latency() -> None:
     before = LearnedCapacity(log_mean=math.log(25.0), log_sd=0.2)
-    evidence = Evidence(load=2.0, finished=30.0, missed=0.0, utilisation=None, accelerated=False)
+    evidence = Evidence(load=2.0, peak=2.0, finished=30.0, missed=0.0, utilisation=None, accelerated=False)
 
     after = performance.learn(before, evidence, OBJECTIVE, seconds=15.0)
 
@@ -72,7 +74,7 @@ def test_quiet_operation_far_from_the_edge_teaches_nothing_from_latency() -> Non
 
 def test_misses_below_the_believed_capacity_lower_it_at_once() -> None:
     before = LearnedCapacity(log_mean=math.log(25.0), log_sd=0.2)
-    evidence = Evidence(load=20.0, finished=300.0, missed=60.0, utilisation=None, accelerated=False)
+    evidence = Evidence(load=20.0, peak=20.0, finished=300.0, missed=60.0, utilisation=None, accelerated=False)
 
     after = performance.learn(before, evidence, OBJECTIVE, seconds=15.0)
 
@@ -82,7 +84,7 @@ def test_misses_below_the_believed_capacity_lower_it_at_once() -> None:
 def test_a_variant_that_misses_even_lone_requests_becomes_infeasible() -> None:
     belief = LearnedCapacity(log_mean=math.log(25.0), log_sd=0.2)
     for _ in range(40):
-        evidence = Evidence(load=0.5, finished=7.5, missed=7.5, utilisation=0.2, accelerated=False)
+        evidence = Evidence(load=0.5, peak=0.5, finished=7.5, missed=7.5, utilisation=0.2, accelerated=False)
         belief = performance.learn(belief, evidence, OBJECTIVE, seconds=15.0)
 
     assert performance.is_infeasible(belief, OBJECTIVE)
@@ -91,7 +93,7 @@ def test_a_variant_that_misses_even_lone_requests_becomes_infeasible() -> None:
 def test_a_busy_accelerator_says_that_a_low_prior_is_wrong_but_never_that_a_high_one_is_right() -> None:
     low = LearnedCapacity(log_mean=math.log(50.0), log_sd=0.2)
     fair = LearnedCapacity(log_mean=math.log(300.0), log_sd=0.2)
-    evidence = Evidence(load=45.0, finished=675.0, missed=0.0, utilisation=0.1, accelerated=True)
+    evidence = Evidence(load=45.0, peak=45.0, finished=675.0, missed=0.0, utilisation=0.1, accelerated=True)
 
     for _ in range(200):
         low = performance.learn(low, evidence, OBJECTIVE, seconds=15.0)
@@ -102,7 +104,7 @@ def test_a_busy_accelerator_says_that_a_low_prior_is_wrong_but_never_that_a_high
 
 
 def test_without_a_prior_the_first_load_that_met_the_slo_becomes_a_cautious_guess() -> None:
-    evidence = Evidence(load=10.0, finished=150.0, missed=0.0, utilisation=None, accelerated=False)
+    evidence = Evidence(load=10.0, peak=10.0, finished=150.0, missed=0.0, utilisation=None, accelerated=False)
 
     guess = performance.learn(None, evidence, OBJECTIVE, seconds=15.0)
 
@@ -146,4 +148,13 @@ def test_misses_while_a_rate_still_climbs_after_a_step_are_not_held_against_the_
 def test_a_queue_that_drains_is_explained_by_the_load_that_filled_it() -> None:
     drained = evidence_after([60, 60, 20, 20, 20, 20, 20, 20])
 
-    assert drained is not None and drained.load == 60
+    assert drained is not None and (drained.load, drained.peak) == (20, 60)
+
+
+def test_good_requests_after_a_peak_do_not_prove_that_the_peak_was_carried() -> None:
+    belief = LearnedCapacity(log_mean=math.log(34.0), log_sd=0.2)
+    for _ in range(30):
+        evidence = Evidence(load=24.0, peak=95.0, finished=48.0, missed=0.0, utilisation=0.48, accelerated=False)
+        belief = performance.learn(belief, evidence, OBJECTIVE, seconds=2.0)
+
+    assert performance.planning_capacity(belief) < 34.6

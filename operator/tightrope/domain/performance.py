@@ -68,10 +68,12 @@ def miss_fraction(load: float, log_capacity: Floats, objective: LatencyObjective
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one tick says of one variant. `load` is the largest of the last ticks (per second per replica): misses of
-    a queue that still drains belong to the load that filled it."""
+    """What one tick says of one variant. `load` is the present one, `peak` the largest of the last minute (both per
+    second per replica): misses of a queue that still drains belong to the load that filled it, while requests that
+    were good prove no more than the load at which they were served."""
 
     load: float
+    peak: float
     finished: float
     missed: float
     utilisation: float | None
@@ -97,7 +99,8 @@ def evidence_of(
         return None
     utilisation = state.utilisation.value if isinstance(state.utilisation, Known) else None
     return Evidence(
-        load=max(load for _, load in recent_loads),
+        load=recent_loads[-1][1],
+        peak=max(load for _, load in recent_loads),
         finished=finished,
         missed=(state.outcomes.total - state.outcomes.good_low) * seconds,
         utilisation=utilisation,
@@ -141,8 +144,10 @@ def surprise(evidence: Evidence, belief: LearnedCapacity, objective: LatencyObje
     A server that changed (a new image, a slower node) contradicts what was learned; without widening, a belief that
     has become sure would take hours to follow.
     """
-    expected = float(miss_fraction(evidence.load, np.array([belief.log_mean]), objective)[0])
     seen = min(max(evidence.missed / evidence.finished, 1e-5), 0.999)
+    mean = np.array([belief.log_mean])
+    low, high = (float(miss_fraction(load, mean, objective)[0]) for load in (evidence.load, evidence.peak))
+    expected = min(max(seen, low), high)
     divergence = seen * math.log(seen / expected) + (1.0 - seen) * math.log((1.0 - seen) / (1.0 - expected))
     return min(evidence.finished, MAX_EVIDENCE) * divergence
 
@@ -150,9 +155,10 @@ def surprise(evidence: Evidence, belief: LearnedCapacity, objective: LatencyObje
 def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyObjective) -> Floats:
     """Binomial, with the count bounded: a thousand requests of one tick share one queue and tell far less."""
     weight = min(evidence.finished, MAX_EVIDENCE) / evidence.finished
-    miss = miss_fraction(evidence.load, grid, objective)
+    at_peak = miss_fraction(evidence.peak, grid, objective)
+    now = miss_fraction(evidence.load, grid, objective)
     hits = evidence.finished - evidence.missed
-    likelihood: Floats = weight * (evidence.missed * np.log(miss) + hits * np.log1p(-miss))
+    likelihood: Floats = weight * (evidence.missed * np.log(at_peak) + hits * np.log1p(-now))
     return likelihood
 
 

@@ -1,0 +1,94 @@
+"""The pods behind a Service: how load is split, how pods join, drain and go."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from dataplane.queueing import statuses
+
+from tightrope.dataplane.fleet import Fleet
+from tightrope.dataplane.outcomes import Status, together
+from tightrope.dataplane.server_model import Distribution, ServerModel
+
+FAST = ServerModel(base_seconds=0.001)
+SLOW = ServerModel(base_seconds=1.0)
+
+
+def fleet_of(*pods: str, model: ServerModel = FAST) -> Fleet:
+    fleet = Fleet(seed=4)
+    for index, pod in enumerate(pods):
+        fleet.add(pod, model, seed=index)
+    fleet.set_ready(pods)
+    return fleet
+
+
+def test_each_ready_pod_gets_its_share_at_random() -> None:
+    fleet = fleet_of("a", "b", "c")
+    step = fleet.advance(np.linspace(0.0, 100.0, 30_000), 200.0)
+    shares = {pod: len(ended) for pod, ended in step.by_pod.items()}
+    assert sum(shares.values()) == 30_000
+    # Three standard deviations of a binomial; an exact third for each would not be random.
+    assert all(abs(share - 10_000) < 3 * np.sqrt(30_000 * 2 / 9) for share in shares.values())
+    assert len(set(shares.values())) > 1
+
+
+def test_poisson_arrivals_split_at_random_keep_each_pod_an_m_m_1_queue() -> None:
+    model = ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=10_000)
+    fleet = fleet_of("a", "b", "c", "d", model=model)
+    arrivals = np.cumsum(np.random.default_rng(9).exponential(1 / 48.0, size=600_000))
+    waits = [fleet.advance(chunk, float(chunk[-1])).everything().wait for chunk in np.array_split(arrivals, 30)]
+    assert np.concatenate(waits).mean() == pytest.approx(0.6 * 0.05 / 0.4, rel=0.02)
+
+
+def test_without_a_ready_pod_requests_are_dropped_and_nothing_else_is() -> None:
+    fleet = fleet_of("a")
+    fleet.set_ready([])
+    step = fleet.advance(np.array([0.5, 0.6]), 1.0)
+    assert statuses(step.everything()) == {Status.UNROUTED: 2}
+    fleet.set_ready(["a"])
+    assert statuses(fleet.advance(np.array([1.5]), 2.0).everything()) == {Status.FINISHED: 1}
+
+
+def test_a_draining_pod_gets_nothing_new_and_finishes_what_it_has() -> None:
+    fleet = fleet_of("old", model=SLOW)
+    fleet.advance(np.array([0.1, 0.2, 0.3]), 0.5)
+    fleet.add("new", FAST, seed=9)
+    fleet.set_ready(["new"])
+    step = fleet.advance(np.linspace(0.6, 5.0, 100), 6.0)
+    assert {pod: len(ended) for pod, ended in step.by_pod.items()} == {"old": 3, "new": 100}
+    assert fleet.servers["old"].idle
+    assert len(fleet.remove("old")) == 0
+    assert list(fleet.servers) == ["new"]
+
+
+def test_a_pod_that_goes_before_it_has_drained_loses_its_requests() -> None:
+    fleet = fleet_of("a", model=SLOW)
+    fleet.advance(np.array([0.1, 0.2, 0.3]), 0.5)
+    assert statuses(fleet.remove("a")) == {Status.LOST: 3}
+    assert fleet.ready == ()
+
+
+def test_every_request_ends_once_or_is_inside_while_pods_come_and_go() -> None:
+    random = np.random.default_rng(12)
+    model = ServerModel(base_seconds=0.1, queue_limit=5, timeout_seconds=0.3, slots=2)
+    fleet, parts, sent, born = Fleet(seed=1), [], 0, 0
+    for second in range(300):
+        if random.random() < 0.4:
+            fleet.add(f"pod-{born}", model, seed=born)
+            born += 1
+        if fleet.servers and random.random() < 0.3:
+            parts.append(fleet.remove(str(random.choice(list(fleet.servers)))))
+        fleet.set_ready([pod for pod in fleet.servers if random.random() < 0.8])
+        arrivals = second + np.sort(random.random(random.integers(0, 120)))
+        sent += len(arrivals)
+        parts.append(fleet.advance(arrivals, second + 1.0).everything())
+    inside = sum(server.queued + server.running for server in fleet.servers.values())
+    ended = together(parts)
+    assert len(ended) + inside == sent
+    assert set(statuses(ended)) == set(Status)
+    assert Counter(ended.arrival.tolist()).most_common(1)[0][1] == 1
+
+
+def test_a_pod_that_is_not_there_cannot_be_ready() -> None:
+    with pytest.raises(KeyError):
+        fleet_of("a").set_ready(["b"])

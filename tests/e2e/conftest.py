@@ -1,0 +1,30 @@
+"""One lab for the whole folder; each test gets a namespace of its own and a running operator."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from e2e.world import World
+
+COUNT = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    built = World.start(tmp_path_factory.mktemp("lab"))
+    try:
+        built.start_operator()
+        yield built
+    finally:
+        built.stop()
+
+
+@pytest.fixture
+def namespace(world: World) -> Iterator[str]:
+    """A fresh namespace; at the end its service goes, and faults are lifted."""
+    name = f"test-{next(COUNT)}"
+    world.ensure_operator()
+    yield world.namespace(name)
+    world.fault()
+    world.quiet(name)
+    world.kubectl("delete", "infd", "--all", "-n", name, "--wait=false", check=False)
