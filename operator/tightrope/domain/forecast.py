@@ -26,8 +26,10 @@ class Forecast:
     horizon_seconds: float
 
 
-def forecast(samples: Sequence[tuple[float, float]], *, horizon_seconds: float, tick_seconds: float) -> Forecast | None:
-    """From (unix seconds, arrivals per second), ascending; None without samples.
+def forecast(
+    samples: Sequence[tuple[float, float]], *, horizon_seconds: float, tick_seconds: float, averaged_seconds: float
+) -> Forecast | None:
+    """From (unix seconds, arrivals per second, each averaged over `averaged_seconds`), ascending; None without samples.
 
     The trend is the steeper of two least-squares slopes, over the last ticks and over four times as many: the short
     one sees a ramp begin, the long one keeps it when a tick is flat. A falling trend is not followed: a descent has
@@ -39,10 +41,10 @@ def forecast(samples: Sequence[tuple[float, float]], *, horizon_seconds: float, 
     span = max(TREND_SPAN_SECONDS / 4.0, MIN_TREND_SAMPLES * tick_seconds)
     fits = [fit for fit in (slope_and_noise(samples, span), slope_and_noise(samples, 4.0 * span)) if fit]
     slope = max([0.0, *(fit[0] for fit in fits)])
-    noise = max([0.0, *(fit[1] for fit in fits)])
     growth = min(slope * horizon_seconds * DAMPING, MAX_GROWTH * level)
-    counting = math.sqrt(max(level, 0.0) / max(tick_seconds, 1.0))
-    upper = level + growth + QUANTILE_Z * math.hypot(noise, counting)
+    # Counting n requests is uncertain by sqrt(n); scatter that was seen has that in it already.
+    counting = math.sqrt(max(level, 0.0) / max(averaged_seconds, 1.0))
+    upper = level + growth + QUANTILE_Z * max([counting, *(fit[1] for fit in fits)])
     return Forecast(level=level, upper=upper, horizon_seconds=horizon_seconds)
 
 

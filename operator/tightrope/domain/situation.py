@@ -100,6 +100,7 @@ def gather(
             memory.demand,
             horizon_seconds=times.used[v.name] + clock.tick_seconds + clock.metrics_delay_seconds,
             tick_seconds=clock.tick_seconds,
+            averaged_seconds=2.0 * clock.metrics_delay_seconds,
         )
         for v in service.variants
     }

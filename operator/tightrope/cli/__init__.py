@@ -1,0 +1,1 @@
+"""`tightrope`: the command line. Data goes to stdout, logs to stderr."""

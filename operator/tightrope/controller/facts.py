@@ -1,0 +1,271 @@
+"""From the store's wire objects to what one service looks like in the cluster: pure, no clock, no IO.
+
+`tick` calls `gather` for each service; `observe` turns the result and the samples into an Observation, `actuate` uses
+the same facts to decide what may be written. Nothing here judges: a fact is what the API server said last.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tightrope.api.invalid import SpecInvalid
+from tightrope.api.requests import pod_requests
+from tightrope.controller.manifests import SERVICE_UID_LABEL, VARIANT_LABEL
+from tightrope.controller.observe import PodFacts, WorkloadFacts
+from tightrope.controller.ownership import ReplicasRight, controller_uid, owner_in_words, replicas_right
+from tightrope.controller.store import Snapshot, Wire
+from tightrope.domain.spec import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRef:
+    """Which object runs a variant. `owned`: our own Deployment, else a scaleTargetRef; `adopted_uid` is the target
+    that the status says was adopted; `taken_by` the service that has the better claim on this name or target."""
+
+    variant: str
+    kind: str
+    name: str
+    accelerator: str
+    owned: bool = True
+    adopted_uid: str | None = None
+    taken_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadState:
+    """One variant's workload: the object itself (None when there is none that is ours to use), what may be done to
+    its replicas, and the facts that the observation is built from. `name_taken` says whose object stands in the way."""
+
+    ref: WorkloadRef
+    wire: Wire | None
+    right: ReplicasRight
+    facts: WorkloadFacts
+    name_taken: str | None = None
+    requests: Resources | None = None
+
+    @property
+    def uid(self) -> str | None:
+        return self.wire["metadata"]["uid"] if self.wire else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """One service as the cluster shows it. `leftovers` are Deployments of ours for variants that are no longer
+    declared."""
+
+    workloads: Mapping[str, WorkloadState]
+    pods: tuple[PodFacts, ...] = ()
+    leftovers: tuple[Wire, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The store by what is asked of it: pods by namespace, Deployments by controlling uid. Built once a tick."""
+
+    snapshot: Snapshot
+    pods: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
+    controlled: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
+
+
+def index(snapshot: Snapshot) -> Index:
+    pods: dict[str, list[Wire]] = {}
+    for pod in snapshot.all("Pod"):
+        pods.setdefault(pod["metadata"]["namespace"], []).append(pod)
+    controlled: dict[str, list[Wire]] = {}
+    for deployment in snapshot.all("Deployment"):
+        if (uid := controller_uid(deployment)) is not None:
+            controlled.setdefault(uid, []).append(deployment)
+    return Index(snapshot=snapshot, pods=pods, controlled=controlled)
+
+
+def gather(
+    found: Index,
+    *,
+    namespace: str,
+    uid: str,
+    refs: Sequence[WorkloadRef],
+    take_from: str | None,
+    refused: Mapping[str, str],
+    now: float,
+) -> ClusterFacts:
+    """Everything the cluster shows of the service with this uid. `refused` are variants whose Deployment the server
+    would not take: as long as there is none, they are no way to run the service."""
+    states = {ref.variant: _workload(found, namespace, uid, ref, take_from, refused) for ref in refs}
+    pods: dict[str, list[tuple[Wire, WorkloadState]]] = {}
+    for variant, state in states.items():
+        for pod in _pods_of(found, namespace, uid, state):
+            pods.setdefault(variant, []).append((pod, state))
+    facts = tuple(_pod(pod, state, now) for members in pods.values() for pod, state in members)
+    names = {ref.name for ref in refs if ref.owned}
+    return ClusterFacts(
+        workloads={
+            variant: _with_requests(state, [pod for pod, _ in pods.get(variant, ())])
+            for variant, state in states.items()
+        },
+        pods=facts,
+        leftovers=tuple(d for d in found.controlled.get(uid, ()) if d["metadata"]["name"] not in names),
+    )
+
+
+def _workload(
+    found: Index, namespace: str, uid: str, ref: WorkloadRef, take_from: str | None, refused: Mapping[str, str]
+) -> WorkloadState:
+    wire = found.snapshot.get(ref.kind, namespace, ref.name)
+    taken = _name_taken(wire, uid, ref)
+    if taken is not None or wire is None or wire["metadata"].get("deletionTimestamp"):
+        unavailable = taken or (refused.get(ref.variant) if ref.owned else _no_target(ref, namespace))
+        return WorkloadState(
+            ref=ref,
+            wire=None,
+            right=ReplicasRight(),
+            name_taken=taken,
+            facts=WorkloadFacts(
+                variant=ref.variant, kind=ref.kind, name=ref.name, wanted=None, ready=0, unavailable=unavailable
+            ),
+        )
+    had_before = ref.owned or ref.adopted_uid == wire["metadata"]["uid"]
+    right = replicas_right(wire, had_before=had_before, take_from=take_from)
+    status = wire["status"]
+    return WorkloadState(
+        ref=ref,
+        wire=wire,
+        right=right,
+        facts=WorkloadFacts(
+            variant=ref.variant,
+            kind=ref.kind,
+            name=ref.name,
+            wanted=wire["spec"].get("replicas", 1),
+            ready=status.get("availableReplicas", 0),
+            rolling_out=_rolling_out(wire),
+            refused=_condition(status, "ReplicaFailure", "True"),
+            other_writer=right.contested_by,
+        ),
+    )
+
+
+def _name_taken(wire: Wire | None, uid: str, ref: WorkloadRef) -> str | None:
+    if ref.taken_by is not None:
+        return f"{ref.kind} {ref.name} belongs to InferenceDeployment {ref.taken_by}, which is older"
+    if wire is not None and ref.owned and controller_uid(wire) != uid:
+        return f"{ref.kind} {ref.name} exists already and is controlled by {owner_in_words(wire)}, not by this service"
+    return None
+
+
+def _no_target(ref: WorkloadRef, namespace: str) -> str:
+    return f"scaleTargetRef: there is no {ref.kind} {ref.name} in namespace {namespace}"
+
+
+def _rolling_out(wire: Wire) -> bool:
+    """Pods of two templates side by side, or a template that its controller has not seen yet."""
+    status, metadata = wire["status"], wire["metadata"]
+    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+        return True
+    if wire["kind"] == "Deployment":
+        return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))
+    strategy = wire["spec"].get("updateStrategy") or {}
+    # With OnDelete, or held by a partition, two revisions may live side by side for good.
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate" or (strategy.get("rollingUpdate") or {}).get(
+        "partition"
+    ):
+        return False
+    return bool(status.get("replicas", 0)) and status.get("updateRevision") != status.get("currentRevision")
+
+
+def _condition(status: Mapping[str, Any], kind: str, value: str) -> str | None:
+    """The message of this condition if it has this status."""
+    for condition in status.get("conditions") or ():
+        if condition["type"] == kind and condition["status"] == value:
+            return str(condition.get("message") or condition.get("reason") or kind)
+    return None
+
+
+def _pods_of(found: Index, namespace: str, uid: str, state: WorkloadState) -> Iterable[Wire]:
+    """Our pods carry our labels; a target's are those its selector picks. Pods that ended are not pods any more."""
+    selector: Mapping[str, Any]
+    if state.ref.owned:
+        selector = {"matchLabels": {SERVICE_UID_LABEL: uid, VARIANT_LABEL: state.ref.variant}}
+    elif state.wire is not None:
+        selector = state.wire["spec"].get("selector") or {}
+    else:
+        return
+    for pod in found.pods.get(namespace, ()):
+        ended = pod["status"].get("phase") in ("Succeeded", "Failed")
+        if not ended and selects(selector, pod["metadata"].get("labels") or {}):
+            yield pod
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector picks these labels; an empty selector picks nothing here."""
+    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
+    if not wanted and not expressions:
+        return False
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    return all(_holds(expression, labels) for expression in expressions)
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = expression["key"], expression.get("values") or ()
+    match expression["operator"]:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case _:
+            return key not in labels
+
+
+def _pod(wire: Wire, state: WorkloadState, now: float) -> PodFacts:
+    metadata, conditions = wire["metadata"], wire["status"].get("conditions") or ()
+    by_type = {condition["type"]: condition for condition in conditions}
+    readiness, scheduled = by_type.get("Ready", {}), by_type.get("PodScheduled", {})
+    ready = readiness.get("status") == "True"
+    since = unix_seconds(readiness["lastTransitionTime"]) if ready and readiness.get("lastTransitionTime") else None
+    settle = (state.wire or {}).get("spec", {}).get("minReadySeconds") or 0
+    requests = _requests(wire["podSpec"], state.ref.accelerator)
+    return PodFacts(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        variant=state.ref.variant,
+        ready=ready,
+        available=ready and (settle == 0 or (since is not None and now - since >= settle)),
+        created_at=unix_seconds(metadata["creationTimestamp"]),
+        ready_since=since,
+        terminating="deletionTimestamp" in metadata,
+        unschedulable=scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable",
+        cpu_request_cores=requests.cpu_cores,
+        gpu=requests.accelerators > 0,
+    )
+
+
+def _with_requests(state: WorkloadState, pods: Sequence[Wire]) -> WorkloadState:
+    """What one replica requests: the largest among live pods, else what the workload's template says."""
+    specs = [pod["podSpec"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    if not specs and state.wire is not None:
+        specs = [state.wire["podSpec"]]
+    if not specs:
+        return state
+    each = [_requests(spec, state.ref.accelerator) for spec in specs]
+    requests = Resources(
+        cpu_cores=max(one.cpu_cores for one in each),
+        memory_bytes=max(one.memory_bytes for one in each),
+        accelerators=max(one.accelerators for one in each),
+    )
+    return replace(state, requests=requests)
+
+
+def _requests(pod_spec: Mapping[str, Any], accelerator: str) -> Resources:
+    """What a stored pod requests. The server has checked its quantities; one that is none all the same counts as
+    nothing, rather than stop a tick."""
+    try:
+        return pod_requests(pod_spec, accelerator_resource=accelerator, field="pod")
+    except SpecInvalid:
+        return Resources(cpu_cores=0.0, memory_bytes=0.0)
+
+
+def unix_seconds(rfc3339: str) -> float:
+    """A timestamp of the API as unix seconds."""
+    return datetime.fromisoformat(rfc3339).timestamp()

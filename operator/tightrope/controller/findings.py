@@ -1,0 +1,106 @@
+"""From a decision, what was seen and what the writes ran into, to the conditions of a service: pure.
+
+`tick` calls `findings` after the writes. In order of weight: the first that hinders becomes the reason of Ready.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tightrope.api.conditions import Finding
+from tightrope.controller.facts import ClusterFacts, WorkloadState
+from tightrope.controller.ownership import hand_back
+from tightrope.domain.observation import Observation
+from tightrope.domain.plan import Decision
+from tightrope.domain.spec import Service
+
+_WEIGHT = (
+    "SpecValid", "TemplateValid", "NameTaken", "TargetFound", "Conflict", "Writable",
+    "RolloutBlocked", "CapacityAvailable", "MetricsHealthy", "SLOMet",
+)  # fmt: skip
+
+
+def findings(
+    service: Service,
+    *,
+    cluster: ClusterFacts,
+    observation: Observation,
+    decision: Decision,
+    met: Sequence[Finding],
+) -> list[Finding]:
+    """All conditions but Ready. `met` is what the writes ran into; of one type the first counts."""
+    found: dict[str, Finding] = {"SpecValid": said("SpecValid", True, "Accepted", "the spec can be acted on")}
+    for finding in (*met, *workload_findings(service, cluster)):
+        found.setdefault(finding.type, finding)
+    found["CapacityAvailable"] = capacity_available(observation, decision)
+    found["MetricsHealthy"] = metrics_healthy(observation, decision)
+    found["SLOMet"] = slo_met(service, decision)
+    for blocked in rollout_blocked(observation, cluster):
+        found.setdefault(blocked.type, blocked)
+    return sorted(found.values(), key=lambda finding: _WEIGHT.index(finding.type))
+
+
+def said(kind: str, holds: bool, reason: str, message: str) -> Finding:
+    return Finding(type=kind, status="True" if holds else "False", reason=reason, message=message)
+
+
+def workload_findings(service: Service, cluster: ClusterFacts) -> Iterator[Finding]:
+    """Whose objects stand in the way, which targets are missing, who else writes replicas."""
+    for state in cluster.workloads.values():
+        if state.name_taken is not None:
+            yield name_taken(state, state.name_taken)
+        elif state.facts.unavailable is not None and not state.ref.owned:
+            yield said("TargetFound", False, "TargetNotFound", f"{state.facts.unavailable}: create it, or name another")
+        elif state.right.contested_by is not None and state.wire is not None:
+            message = hand_back(state.right.contested_by, state.wire, service=service.key.name)
+            yield said("Conflict", True, "OtherWriter", message)
+
+
+def name_taken(state: WorkloadState, why: str) -> Finding:
+    if state.ref.owned:
+        return said("NameTaken", True, "NameTaken", f"{why}: rename the variant or the service, or remove that object")
+    return said("Conflict", True, "TargetTaken", f"{why}: two services cannot scale one workload")
+
+
+def capacity_available(observation: Observation, decision: Decision) -> Finding:
+    """Whether every pool gave what was asked of it lately."""
+    for name, state in sorted(observation.variants.items()):
+        if state.refused is not None:
+            return said("CapacityAvailable", False, "Refused", f"pods of variant {name} are refused: {state.refused}")
+    for name, belief in sorted(decision.beliefs.items()):
+        if belief.retry_at is not None:
+            stuck = observation.variants[name].unschedulable
+            message = f"the pool of variant {name} has no room" + (f" for {stuck} of its pods" if stuck else "")
+            return said("CapacityAvailable", False, "PoolFull", f"{message}; it is tried again later")
+    return said("CapacityAvailable", True, "Available", "no pool has refused a replica lately")
+
+
+def metrics_healthy(observation: Observation, decision: Decision) -> Finding:
+    """Whether the decision had the data it needs to descend; a coarse histogram is told but hinders nothing."""
+    if decision.blind is not None:
+        return said("MetricsHealthy", False, "DataMissing", decision.blind)
+    note = observation.threshold_note
+    return said("MetricsHealthy", True, "Coarse" if note else "Complete", note or "demand and latency are known")
+
+
+def slo_met(service: Service, decision: Decision) -> Finding:
+    """Whether the error budget lasts. Unknown as long as no request was counted."""
+    budget, objective = decision.budget, service.objective
+    if budget is None or budget.covered_seconds <= 0:
+        message = "no finished request has been counted yet"
+        return Finding(type="SLOMet", status="Unknown", reason="NotMeasured", message=message)
+    message = (
+        f"{100 * budget.attainment:.2f}% of requests within {objective.threshold_seconds * 1000:g} ms, the objective "
+        f"is {objective.percent:g}%; {100 * budget.remaining:.0f}% of the error budget is left"
+    )
+    met = budget.remaining >= 0
+    return said("SLOMet", met, "BudgetLeft" if met else "BudgetSpent", message)
+
+
+def rollout_blocked(observation: Observation, cluster: ClusterFacts) -> Iterator[Finding]:
+    """A rollout whose spare replica no node takes: it stands still until there is room or it needs none."""
+    for name, state in sorted(observation.variants.items()):
+        if state.rolling_out and state.unschedulable > 0 and cluster.workloads[name].ref.owned:
+            message = (
+                f"the rollout of variant {name} waits for room in its pool for {state.unschedulable} new replicas: add "
+                "a node, or write spec.rollout: {maxSurge: 0, maxUnavailable: 1}"
+            )
+            yield said("RolloutBlocked", True, "PoolFull", message)

@@ -1,0 +1,211 @@
+"""One tick, top to bottom: snapshot, samples, observations, decisions, writes, status.
+
+`process` calls `tick` on its period; `wiring` builds it. One service's trouble never stops the others: whatever goes
+wrong with it becomes its own condition and a log line. Only an error in what all share ends the tick early, and the
+next one starts afresh.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tightrope.controller.execution import Execution, Pass
+from tightrope.controller.facts import ClusterFacts, gather, index
+from tightrope.controller.history import History
+from tightrope.controller.observe import Freshness, ServiceFacts, observe
+from tightrope.controller.ownership import TAKE_REPLICAS_FROM
+from tightrope.controller.roster import Member, ParsedOnce, Refused, enrol, internal_error
+from tightrope.controller.store import Snapshot, Store
+from tightrope.controller.telemetry import Telemetry, TickSummary, say
+from tightrope.domain.decide import decide
+from tightrope.domain.memory import Memory, ServiceMemory
+from tightrope.domain.plan import Decision
+from tightrope.domain.spec import Pool, Service, ServiceKey
+from tightrope.ports import Clock, Metrics, MetricsSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often, and how old things may be; seconds."""
+
+    tick_seconds: float
+    metrics_delay_seconds: float
+    freshness: Freshness
+
+
+class Tick:
+    """Ticks; between them it keeps the decision's memory and what was parsed."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        pace: Pace,
+        history: History,
+        execution: Execution,
+        telemetry: Telemetry,
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._pace = pace
+        self._history = history
+        self._execution = execution
+        self._telemetry = telemetry
+        self._parsed = ParsedOnce()
+        self._memory = Memory()
+        self._uids: dict[ServiceKey, str] = {}
+        self._failures: Mapping[tuple[str, str], str] = {}
+
+    async def tick(self) -> None:
+        """One pass. Logs and counts what goes wrong with the pass itself, and never raises it."""
+        began = self._clock.monotonic()
+        try:
+            done = await self._pass()
+        except Exception as error:
+            self._telemetry.tick_failures.inc()
+            say("the tick failed", level=logging.ERROR, error=error)
+            return
+        self._telemetry.ticked(summary(done), seconds=self._clock.monotonic() - began)
+
+    async def _pass(self) -> Pass:
+        snapshot, now = self._store.snapshot(), self._clock.now()
+        roster = enrol(snapshot, parse=partial(self._parsed.parse, now=now))
+        self._forget_the_gone(snapshot)
+        presets = sorted({member.parsed.preset for member in roster.members})
+        samples = await self._samples(presets)
+        gathered = self._gathered(Pass(snapshot=snapshot, roster=roster, now=now))
+        observed = self._observed(gathered, samples, presets)
+        decided = self._decided(observed)
+        await self._execution.carry_out(decided)
+        return decided
+
+    async def _samples(self, presets: Sequence[str]) -> MetricsSnapshot:
+        if not presets:
+            return MetricsSnapshot(at=self._clock.now(), pods={})
+        samples = await self._metrics.snapshot(presets)
+        self._telemetry.queried(samples.failures)
+        for key in samples.failures.keys() - self._failures.keys():
+            preset, signal = key
+            say("a query failed", level=logging.WARNING, preset=preset, signal=signal, why=samples.failures[key])
+        for preset, signal in self._failures.keys() - samples.failures.keys():
+            say("a query answers again", preset=preset, signal=signal)
+        self._failures = samples.failures
+        return samples
+
+    def _gathered(self, seen: Pass) -> Pass:
+        """Facts of every member; live pods may correct what a replica requests."""
+        found = index(seen.snapshot)
+        facts: dict[ServiceKey, ClusterFacts] = {}
+        members: list[Member] = []
+        refused = list(seen.roster.refused)
+        for member in seen.roster.members:
+            key, metadata = member.parsed.service.key, member.wire["metadata"]
+            try:
+                facts[key] = gather(
+                    found,
+                    namespace=key.namespace,
+                    uid=member.parsed.uid,
+                    refs=member.refs,
+                    take_from=(metadata.get("annotations") or {}).get(TAKE_REPLICAS_FROM),
+                    refused=self._execution.refused_templates(member.parsed.uid),
+                    now=seen.now,
+                )
+            except Exception as error:
+                refused.append(Refused(wire=member.wire, finding=internal_error(error), error=error))
+                continue
+            service = with_live_requests(member.parsed.service, facts[key])
+            members.append(replace(member, parsed=replace(member.parsed, service=service)))
+        return replace(seen, cluster=facts, roster=replace(seen.roster, members=members, refused=refused))
+
+    def _observed(self, seen: Pass, samples: MetricsSnapshot, presets: Sequence[str]) -> Pass:
+        services = [
+            ServiceFacts(
+                service=member.parsed.service,
+                preset=member.parsed.preset,
+                workloads=[state.facts for state in seen.cluster[member.parsed.service.key].workloads.values()],
+                pods=seen.cluster[member.parsed.service.key].pods,
+            )
+            for member in seen.roster.members
+        ]
+        uids = {member.parsed.uid for member in seen.roster.members}
+        history = self._history.read(presets, uids=uids, failing=cannot_see(samples), now=seen.now)
+        observations = observe(services, samples, now=seen.now, freshness=self._pace.freshness, history=history)
+        return replace(seen, observations=observations)
+
+    def _decided(self, seen: Pass) -> Pass:
+        """All services together, since they share pools. If that fails, each alone, to find the one that poisons it."""
+        pools = {name: parsed.pool for name, parsed in seen.roster.pools.items()}
+        members = {member.parsed.service.key: member for member in seen.roster.members}
+        memory = self._remembered(members)
+        services = [member.parsed.service for member in members.values()]
+        refused = list(seen.roster.refused)
+        try:
+            decisions, self._memory = self._decide(services, pools, seen, memory)
+        except Exception:
+            sound = []
+            for service in services:
+                try:
+                    self._decide([service], pools, seen, memory)
+                    sound.append(service)
+                except Exception as error:
+                    wire = members[service.key].wire
+                    refused.append(Refused(wire=wire, finding=internal_error(error), error=error))
+            if len(sound) == len(services):
+                raise
+            decisions, self._memory = self._decide(sound, pools, seen, memory)
+        return replace(seen, decisions=decisions, roster=replace(seen.roster, refused=refused))
+
+    def _decide(
+        self, services: Sequence[Service], pools: Mapping[str, Pool], seen: Pass, memory: Memory
+    ) -> tuple[Mapping[ServiceKey, Decision], Memory]:
+        return decide(
+            services=services,
+            pools=pools,
+            observations=seen.observations,
+            memory=memory,
+            now=seen.now,
+            tick_seconds=self._pace.tick_seconds,
+            metrics_delay_seconds=self._pace.metrics_delay_seconds,
+        )
+
+    def _remembered(self, members: Mapping[ServiceKey, Member]) -> Memory:
+        """Last tick's memory; for a service not in it, what its status kept. A namesake of another uid is another."""
+        services: dict[ServiceKey, ServiceMemory] = {}
+        for key, member in members.items():
+            known = self._memory.services.get(key) if self._uids.get(key) == member.parsed.uid else None
+            services[key] = known or ServiceMemory(persisted=member.parsed.persisted)
+        self._uids = {key: member.parsed.uid for key, member in members.items()}
+        return Memory(services=services)
+
+    def _forget_the_gone(self, snapshot: Snapshot) -> None:
+        uids = {wire["metadata"]["uid"] for wire in snapshot.all("InferenceDeployment")}
+        self._parsed.forget_all_but(uids)
+        self._execution.forget_all_but(uids | {wire["metadata"]["uid"] for wire in snapshot.all("ComputePool")})
+
+
+def cannot_see(samples: MetricsSnapshot) -> bool:
+    """Whether demand or latency of any preset could not be asked for."""
+    return any(signal in ("arrivals", "latency") for _, signal in samples.failures)
+
+
+def with_live_requests(service: Service, cluster: ClusterFacts) -> Service:
+    """The service with what its pods really request: a LimitRange or a default may have added to the template."""
+    requests = {name: state.requests for name, state in cluster.workloads.items()}
+    variants = tuple(
+        replace(variant, requests=requests.get(variant.name) or variant.requests) for variant in service.variants
+    )
+    return replace(service, variants=variants)
+
+
+def summary(done: Pass) -> TickSummary:
+    """What the metrics say until the next tick."""
+    ready = {
+        (key.namespace, key.name, name): state.ready
+        for key, observation in done.observations.items()
+        for name, state in observation.variants.items()
+    }
+    return TickSummary(decisions=list(done.decisions.values()), ready=ready, refused=len(done.roster.refused))

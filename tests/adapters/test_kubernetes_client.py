@@ -1,0 +1,230 @@
+"""The connection to the API server against a server that misbehaves on purpose."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster, client
+from tightrope.ports import ClusterUnavailable, WriteConflict, WriteRefused
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """Answers requests with a list of answers, the last one for ever; keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.asked: list[tuple[str, str, dict[str, str], Any, dict[str, str]]] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.text()
+        self.asked.append((request.method, request.path, dict(request.query), body, dict(request.headers)))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return await answer(request)
+
+
+def status(code: int, message: str = "no", *, headers: dict[str, str] | None = None, **details: Any) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        body = {"kind": "Status", "message": message, "code": code, **details}
+        return web.json_response(body, status=code, headers=headers)
+
+    return answer
+
+
+def ok(**body: Any) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    return answer
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    made = Server()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.port = runner.addresses[0][1]  # type: ignore[attr-defined]
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+def kubeconfig(server: Server, tmp_path: Path) -> Path:
+    file = tmp_path / "kubeconfig"
+    write_kubeconfig(file, server.port, token="first")  # type: ignore[attr-defined]
+    return file
+
+
+def write_kubeconfig(file: Path, port: int, *, token: str) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
+    file.write_text(yaml.safe_dump(config))
+
+
+@pytest.fixture
+async def cluster(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubernetesCluster]:
+    monkeypatch.setattr(client, "_BACKOFF", lambda state: 0.01)
+    api = ApiServer(kubeconfig=str(kubeconfig))
+    yield KubernetesCluster(server=api, instance="test", now=lambda: 1_800_000_000.0)
+    await api.close()
+
+
+async def scale(cluster: KubernetesCluster) -> None:
+    await cluster.set_replicas(kind="Deployment", namespace="nlp", name="d", replicas=3)
+
+
+async def test_replicas_are_applied_on_scale_without_force(server: Server, cluster: KubernetesCluster) -> None:
+    server.answers = [ok()]
+    await scale(cluster)
+    method, path, query, body, headers = server.asked[0]
+    assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/nlp/deployments/d/scale")
+    assert (query["fieldManager"], query["force"]) == ("tightrope", "false")
+    assert headers["Content-Type"] == "application/apply-patch+yaml"
+    assert headers["Authorization"] == "Bearer first"
+    assert '"replicas": 3' in body
+
+
+async def test_what_is_ours_is_applied_by_force_and_what_is_new_is_not(
+    server: Server, cluster: KubernetesCluster
+) -> None:
+    server.answers = [ok()]
+    metadata = {"name": "s", "namespace": "nlp"}
+    await cluster.apply({"kind": "Service", "metadata": metadata})
+    await cluster.apply({"kind": "Service", "metadata": {**metadata, "uid": "u"}}, dry_run=True)
+    assert [asked[2]["force"] for asked in server.asked] == ["false", "true"]
+    assert server.asked[1][2]["dryRun"] == "All"
+
+
+async def test_a_conflict_names_the_other_writer(server: Server, cluster: KubernetesCluster) -> None:
+    message = 'conflict with "kubectl" with subresource "scale" using autoscaling/v1'
+    details = {"causes": [{"reason": "FieldManagerConflict", "message": message, "field": ".spec.replicas"}]}
+    server.answers = [status(409, "Apply failed with 1 conflict", details=details)]
+    with pytest.raises(WriteConflict) as caught:
+        await scale(cluster)
+    assert caught.value.other_writer == "kubectl"
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 422])
+async def test_a_refusal_keeps_the_servers_words_and_is_not_tried_again(
+    server: Server, cluster: KubernetesCluster, code: int
+) -> None:
+    server.answers = [status(code, "exceeded quota: compute")]
+    with pytest.raises(WriteRefused, match="exceeded quota: compute"):
+        await scale(cluster)
+    assert len(server.asked) == 1
+
+
+async def test_an_unknown_field_is_a_refusal_though_the_server_answers_500(
+    server: Server, cluster: KubernetesCluster
+) -> None:
+    server.answers = [status(500, "failed to create typed patch object (nlp/d): .spec.imagee: field not declared")]
+    with pytest.raises(WriteRefused, match="imagee"):
+        await scale(cluster)
+    assert len(server.asked) == 1
+
+
+async def test_a_passing_error_is_tried_again_and_then_succeeds(server: Server, cluster: KubernetesCluster) -> None:
+    server.answers = [status(503), status(500), ok()]
+    await scale(cluster)
+    assert len(server.asked) == 3
+
+
+async def test_retry_after_is_honoured(server: Server, cluster: KubernetesCluster) -> None:
+    server.answers = [status(429, headers={"Retry-After": "1"}), ok()]
+    began = time.monotonic()
+    await scale(cluster)
+    assert time.monotonic() - began >= 1.0
+
+
+async def test_a_server_that_stays_away_is_unavailable_after_a_few_tries(
+    server: Server, cluster: KubernetesCluster
+) -> None:
+    server.answers = [status(503, "overloaded")]
+    with pytest.raises(ClusterUnavailable, match="overloaded"):
+        await scale(cluster)
+    assert len(server.asked) == 4
+
+
+async def test_silence_ends_with_a_time_out(
+    server: Server, cluster: KubernetesCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    monkeypatch.setattr(client, "_WRITE_SECONDS", 0.05)
+    server.answers = [silent]
+    with pytest.raises(ClusterUnavailable):
+        await scale(cluster)
+
+
+async def test_nobody_there_is_unavailable(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_BACKOFF", lambda state: 0.01)
+    write_kubeconfig(kubeconfig, 1, token="t")
+    api = ApiServer(kubeconfig=str(kubeconfig))
+    with pytest.raises(ClusterUnavailable, match="PATCH"):
+        await scale(KubernetesCluster(server=api, instance="test", now=lambda: 0.0))
+    await api.close()
+
+
+async def test_a_rotated_token_is_read_again(server: Server, cluster: KubernetesCluster, kubeconfig: Path) -> None:
+    async def rotate(_: web.Request) -> web.Response:
+        write_kubeconfig(kubeconfig, server.port, token="second")  # type: ignore[attr-defined]
+        return web.json_response({"message": "Unauthorized"}, status=401)
+
+    server.answers = [rotate, ok()]
+    await scale(cluster)
+    assert [asked[4]["Authorization"] for asked in server.asked] == ["Bearer first", "Bearer second"]
+
+
+async def test_a_proxys_page_is_quoted_not_parsed(server: Server, cluster: KubernetesCluster) -> None:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>login</html>", status=403, content_type="text/html")
+
+    server.answers = [page]
+    with pytest.raises(WriteRefused, match="login"):
+        await scale(cluster)
+
+
+async def test_a_list_is_read_to_its_last_page_and_items_get_their_kind(
+    server: Server, cluster: KubernetesCluster
+) -> None:
+    server.answers = [ok(metadata={"continue": "x"}, items=[{"a": 1}]), ok(metadata={}, items=[{"a": 2}])]
+    found = await cluster.list_objects("Service")
+    assert [(item["a"], item["kind"]) for item in found] == [(1, "Service"), (2, "Service")]
+    assert server.asked[0][2]["labelSelector"] == "app.kubernetes.io/managed-by=tightrope"
+    assert server.asked[1][2]["continue"] == "x"
+
+
+async def test_deleting_what_is_gone_is_a_success(server: Server, cluster: KubernetesCluster) -> None:
+    server.answers = [status(404)]
+    await cluster.delete(kind="Deployment", namespace="nlp", name="d", uid="u")
+    assert '"uid": "u"' in server.asked[0][3]
+
+
+async def test_an_event_said_twice_is_written_once(server: Server, cluster: KubernetesCluster) -> None:
+    server.answers = [ok()]
+    metadata = {"name": "s", "namespace": "nlp", "uid": "u"}
+    regarding = {"apiVersion": "tightrope.dev/v1alpha1", "kind": "InferenceDeployment", "metadata": metadata}
+    for _ in range(3):
+        await cluster.record_event(regarding=regarding, reason="DemandRose", message="x" * 3000)
+    assert len(server.asked) == 1
+    assert len(yaml.safe_load(server.asked[0][3])["note"]) == 1024

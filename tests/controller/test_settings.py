@@ -1,0 +1,49 @@
+"""Settings are right, or the process says everything that is wrong and how to put it right."""
+
+import pytest
+
+from tightrope.controller.settings import Settings, SettingsInvalid, parse
+
+URL = {"TIGHTROPE_PROMETHEUS_URL": "http://prometheus:9090"}
+
+
+def complaint(flags: dict[str, str | None] | None = None, **environment: str) -> str:
+    with pytest.raises(SettingsInvalid) as caught:
+        parse(flags=flags or {}, environment={**URL, **environment})
+    return str(caught.value)
+
+
+def test_the_url_alone_is_enough() -> None:
+    assert parse(flags={}, environment=URL) == Settings(prometheus_url="http://prometheus:9090")
+
+
+def test_without_a_url_the_variable_is_named() -> None:
+    with pytest.raises(SettingsInvalid, match=r"TIGHTROPE_PROMETHEUS_URL is not set: write .* http://prometheus:9090"):
+        parse(flags={}, environment={})
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    settings = parse(flags={"tick_seconds": "5"}, environment={**URL, "TIGHTROPE_TICK_SECONDS": "30"})
+    assert settings.tick_seconds == 5
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e400", "15s", "٣x", "banana"])
+def test_a_bad_duration_is_refused_with_the_range(value: str) -> None:
+    message = complaint(TIGHTROPE_TICK_SECONDS=value)
+    assert "TIGHTROPE_TICK_SECONDS is" in message and "from 0.5 to 300" in message
+
+
+@pytest.mark.parametrize("value", ["prometheus:9090", "file:///etc/passwd", "http://", "http://user:pw@prometheus"])
+def test_a_bad_url_is_refused(value: str) -> None:
+    assert "--prometheus-url is" in complaint({"prometheus_url": value})
+
+
+def test_every_problem_is_said_at_once() -> None:
+    message = complaint(TIGHTROPE_METRICS_PORT="99999", TIGHTROPE_LOG_LEVEL="loud", TIGHTROPE_GENERIC_IN_FLIGHT="a b")
+    assert len(message.splitlines()) == 3
+    assert "debug, info, warning, error" in message
+
+
+def test_the_generic_presets_names_are_the_admins() -> None:
+    settings = parse(flags={"generic_requests_total": "my_requests"}, environment=URL)
+    assert settings.generic.requests_total == "my_requests"

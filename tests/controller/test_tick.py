@@ -1,0 +1,338 @@
+"""Timelines of the whole controller over a fake API server and a fake Prometheus: what a user would see happen."""
+
+import copy
+from typing import Any
+
+import pytest
+import wire
+from operation import Operation, operation
+
+from tightrope.controller import tick as tick_module
+from tightrope.controller.ownership import TAKE_REPLICAS_FROM
+
+
+async def quiet(op: Operation, *, within: int = 200) -> None:
+    """Tick until 20 ticks in a row wrote nothing."""
+    still = 0
+    for _ in range(within):
+        op.writes()
+        await op.tick()
+        still = 0 if op.writes() else still + 1
+        if still == 20:
+            return
+    raise AssertionError("still writing")
+
+
+def replica_writes(op: Operation) -> list[tuple[Any, ...]]:
+    return [write for write in op.writes() if write[0] == "scale"]
+
+
+async def test_a_new_service_gets_its_objects_and_then_silence() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick()
+    assert op.cluster.replicas() == {"sentiment-cpu": 1, "sentiment-gpu": 0}
+    assert op.writes()[0][:2] == ("status", "InferenceDeployment"), "the plan is in the status before the first write"
+    assert op.cluster.get("Service", "sentiment") and op.cluster.get("PodDisruptionBudget", "sentiment")
+    for name in ("sentiment-cpu", "sentiment-gpu"):
+        assert op.cluster.writers(op.cluster.get("Deployment", name)) == [("tightrope", "scale")]
+    await quiet(op)
+
+
+async def test_replicas_follow_demand_up_at_once_and_down_later() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    op.demand["sentiment"] = 200.0
+    await op.tick()
+    grown = sum(op.cluster.replicas().values())
+    assert grown > 2
+    await op.tick(4)
+    op.demand["sentiment"] = 10.0
+    await op.tick(2)
+    assert sum(op.cluster.replicas().values()) >= grown
+    await op.tick(160)
+    assert sum(op.cluster.replicas().values()) == 1
+
+
+async def test_without_data_nothing_descends_and_the_condition_says_why() -> None:
+    op = operation(sentiment=200.0)
+    await op.tick(40)
+    before = op.cluster.replicas()
+    op.demand["sentiment"], op.metrics.down = 1.0, "Prometheus at http://p did not answer in time"
+    op.writes()
+    await op.tick(60)
+    assert op.cluster.replicas() == before
+    assert not replica_writes(op)
+    assert op.reason("MetricsHealthy") == "DataMissing"
+    assert "did not answer in time" in op.condition("MetricsHealthy")["message"]
+
+
+async def test_history_is_read_at_start_and_again_when_data_returns() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(3)
+    assert op.metrics.histories == 1
+    op.metrics.down = "down"
+    await op.tick(10)
+    op.metrics.down = None
+    await op.tick(3)
+    assert op.metrics.histories == 2
+
+
+async def test_another_writer_is_named_not_fought_and_can_hand_back() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    op.cluster.scaled_by("kubectl", "Deployment", "sentiment-cpu", 9)
+    op.writes()
+    await op.tick(10)
+    assert op.cluster.replicas()["sentiment-cpu"] == 9
+    assert not replica_writes(op)
+    assert op.condition("Conflict")["status"] == "True"
+    claim = op.condition("Conflict")["message"].rsplit("=", 1)[1]
+    infd = op.cluster.get("InferenceDeployment", "sentiment")
+    infd["metadata"]["annotations"] = {TAKE_REPLICAS_FROM: claim}
+    op.cluster.touch("InferenceDeployment", "sentiment")
+    await op.tick(100)
+    assert op.condition("Conflict") is None
+    assert op.cluster.replicas()["sentiment-cpu"] == 1
+    op.cluster.scaled_by("kubectl", "Deployment", "sentiment-cpu", 5)
+    await op.tick(5)
+    assert op.cluster.replicas()["sentiment-cpu"] == 5, "the ticket was good for one write"
+
+
+async def test_a_deleted_deployment_is_back_at_the_next_tick() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    del op.cluster.objects["Deployment", "nlp", "sentiment-cpu"]
+    await op.tick()
+    assert op.cluster.replicas()["sentiment-cpu"] >= 1
+
+
+async def test_a_target_is_adopted_once_by_force_and_its_manifest_never_touched() -> None:
+    legacy = wire.deployment("legacy", replicas=1)
+    op = operation(wire.compute_pool(), wire.inference_deployment(template=None, variants=[wire.target_variant()]))
+    op.cluster.add(legacy, writers=[("helm", "")])
+    op.demand = {"legacy": 200.0}
+    await op.tick(3)
+    grown = op.cluster.replicas()["legacy"]
+    assert grown > 1
+    held = op.cluster.get("Deployment", "legacy")
+    assert held["spec"]["template"] == legacy["spec"]["template"]
+    status = op.cluster.get("InferenceDeployment", "sentiment")["status"]
+    assert status["variants"][0]["targetUID"] == held["metadata"]["uid"]
+    assert {write[0] for write in op.writes()} <= {"status", "scale"}
+    op.cluster.scaled_by("kube-controller-manager", "Deployment", "legacy", 2)
+    await op.tick(5)
+    assert op.cluster.replicas()["legacy"] == 2
+    assert "kube-controller-manager" in op.condition("Conflict")["message"]
+
+
+async def test_a_missing_target_is_said_and_found_when_it_comes() -> None:
+    op = operation(wire.compute_pool(), wire.inference_deployment(template=None, variants=[wire.target_variant()]))
+    await op.tick(2)
+    assert op.reason("TargetFound") == "TargetNotFound"
+    op.cluster.add(wire.deployment("legacy", replicas=2))
+    op.demand = {"legacy": 10.0}
+    await op.tick(2)
+    assert op.condition("TargetFound") is None
+
+
+async def test_of_two_services_on_one_target_the_older_scales_it() -> None:
+    spec = {"template": None, "variants": [wire.target_variant()]}
+    op = operation(wire.compute_pool())
+    old = wire.inference_deployment("old", **spec)
+    old["metadata"]["creationTimestamp"] = "2027-01-01T00:00:00Z"
+    young = wire.inference_deployment("young", **spec)
+    young["metadata"]["creationTimestamp"] = "2027-01-02T00:00:00Z"
+    for one in (young, old, wire.deployment("legacy", replicas=1)):
+        op.cluster.add(one)
+    op.demand = {"legacy": 100.0}
+    await op.tick(5)
+    assert op.condition("Conflict", "old") is None
+    assert op.reason("Conflict", "young") == "TargetTaken"
+    assert op.cluster.replicas()["legacy"] > 1
+
+
+async def test_a_deployment_of_somebody_else_is_never_touched() -> None:
+    op = operation(sentiment=10.0)
+    theirs = op.cluster.add(wire.deployment("sentiment-cpu", replicas=2))
+    before = copy.deepcopy(theirs["spec"])
+    await op.tick(5)
+    assert op.cluster.get("Deployment", "sentiment-cpu")["spec"] == before
+    assert op.reason("NameTaken") == "NameTaken"
+    assert op.reason("Ready") == "NameTaken"
+
+
+async def test_names_that_collide_are_settled_by_age_not_by_theft() -> None:
+    older = wire.inference_deployment("a", variants=[wire.variant("b-cpu", pool="cpu")])
+    older["metadata"]["creationTimestamp"] = "2027-01-01T00:00:00Z"
+    younger = wire.inference_deployment("a-b", variants=[wire.variant("cpu")])
+    younger["metadata"]["creationTimestamp"] = "2027-01-02T00:00:00Z"
+    op = operation(wire.compute_pool(), younger, older)
+    await op.tick(3)
+    owner = op.cluster.get("Deployment", "a-b-cpu")["metadata"]["ownerReferences"]
+    assert [reference["name"] for reference in owner] == ["a"]
+    assert op.reason("NameTaken", "a-b") == "NameTaken"
+
+
+async def test_a_refused_template_is_quoted_and_what_runs_stays() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    running = copy.deepcopy(op.cluster.get("Deployment", "sentiment-cpu")["spec"])
+    infd = op.cluster.get("InferenceDeployment", "sentiment")
+    template = copy.deepcopy(infd["spec"]["template"])
+    template["spec"]["containers"][0]["imagee"] = "typo"
+    op.cluster.refuse["imagee"] = ".spec.template.spec.containers[0].imagee: field not declared in schema"
+    op.cluster.edit_spec("InferenceDeployment", "sentiment", template=template)
+    op.writes()
+    await op.tick(3)
+    assert op.cluster.get("Deployment", "sentiment-cpu")["spec"] == running
+    assert "field not declared in schema" in op.condition("TemplateValid")["message"]
+    tried = op.cluster.dry_runs
+    await op.tick(4)
+    assert op.cluster.dry_runs - tried <= 6, "a refused template is not tried at every tick"
+    op.demand["sentiment"] = 300.0
+    await op.tick(2)
+    assert sum(op.cluster.replicas().values()) > 1, "replicas are still scaled"
+    template["spec"]["containers"][0].pop("imagee")
+    template["spec"]["containers"][0]["image"] = "registry.example/sentiment:2"
+    op.cluster.edit_spec("InferenceDeployment", "sentiment", template=template)
+    await op.tick(2)
+    assert op.condition("TemplateValid") is None
+    applied = op.cluster.get("Deployment", "sentiment-cpu")["spec"]["template"]
+    assert applied["spec"]["containers"][0]["image"].endswith(":2")
+
+
+async def test_an_unknown_pool_is_said_and_nothing_else_changes() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    op.cluster.edit_spec("InferenceDeployment", "sentiment", variants=[wire.variant("cpu", pool="nowhere")])
+    op.demand["sentiment"] = 500.0
+    before = op.cluster.replicas()
+    await op.tick(10)
+    assert op.cluster.replicas() == before
+    assert (
+        "'nowhere' is not a ComputePool: write one that exists (now: cpu, gpu)" in op.condition("SpecValid")["message"]
+    )
+    assert op.cluster.get("InferenceDeployment", "sentiment")["status"]["plan"], "the last plan still shows"
+
+
+@pytest.mark.parametrize("mode", ["Recommend", "Paused"])
+async def test_a_service_that_is_not_auto_has_only_its_status_written(mode: str) -> None:
+    op = operation(wire.compute_pool("cpu"), wire.compute_pool("gpu"), wire.inference_deployment(mode=mode))
+    await op.tick(10)
+    assert op.cluster.replicas() == {}
+    assert {write[0] for write in op.writes()} == {"status"}
+
+
+async def test_a_terminating_namespace_and_a_service_on_its_way_out_get_no_writes() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    op.writes()
+    op.cluster.get("Namespace", "nlp", "")["status"]["phase"] = "Terminating"
+    op.cluster.touch("Namespace", "nlp", "")
+    op.demand["sentiment"] = 500.0
+    await op.tick(5)
+    assert not op.writes()
+    op.cluster.get("Namespace", "nlp", "")["status"]["phase"] = "Active"
+    op.cluster.touch("Namespace", "nlp", "")
+    op.cluster.get("InferenceDeployment", "sentiment")["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    op.cluster.touch("InferenceDeployment", "sentiment")
+    await op.tick(5)
+    assert not op.writes()
+
+
+async def test_a_removed_variant_stays_until_all_that_is_planned_instead_is_ready() -> None:
+    op = operation(
+        wire.compute_pool("cpu"), wire.compute_pool("gpu"), wire.inference_deployment(variants=[wire.variant("cpu")]),
+        sentiment=60.0,
+    )  # fmt: skip
+    await op.tick(6)
+    assert op.cluster.replicas()["sentiment-cpu"] >= 2
+    op.settles = lambda now: False
+    op.cluster.edit_spec("InferenceDeployment", "sentiment", variants=[wire.variant("gpu")])
+    await op.tick(3)
+    assert op.cluster.replicas()["sentiment-cpu"] >= 2
+    op.settles = lambda now: True
+    await op.tick(6)
+    assert "sentiment-cpu" not in op.cluster.replicas()
+    assert op.cluster.replicas()["sentiment-gpu"] >= 1
+
+
+async def test_the_disruption_budget_is_lowered_before_a_descent_and_raised_after_growth() -> None:
+    op = operation(sentiment=300.0)
+    await op.tick(12)
+    raised = op.cluster.get("PodDisruptionBudget", "sentiment")["spec"]["minAvailable"]
+    assert 0 < raised < sum(op.cluster.replicas().values())
+    op.demand["sentiment"], lowered = 10.0, 0
+    for _ in range(160):
+        op.writes()
+        await op.tick()
+        acts = [write[0] for write in op.writes() if write[0] != "status"]
+        if "apply" in acts:
+            lowered += 1
+            assert acts == ["apply", "scale"], "the budget goes down in the tick of a descent, just before it"
+    assert lowered > 0
+    assert op.cluster.get("PodDisruptionBudget", "sentiment")["spec"]["minAvailable"] == 0
+
+
+async def test_a_quota_that_refuses_pods_is_a_lack_of_capacity() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(3)
+    held = op.cluster.get("Deployment", "sentiment-cpu")
+    message = "pods is forbidden: exceeded quota: compute"
+    failure = {"type": "ReplicaFailure", "status": "True", "message": message}
+    op.cluster.settle = lambda **_: None  # the controllers stand still from here on
+    held["status"]["conditions"] = [failure]
+    op.cluster.touch("Deployment", "sentiment-cpu")
+    await op.tick()
+    assert op.reason("CapacityAvailable") == "Refused"
+    assert message in op.condition("CapacityAvailable")["message"]
+
+
+async def test_while_the_api_server_is_away_ticks_go_on_and_then_catch_up() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    op.demand["sentiment"], op.cluster.down = 300.0, True
+    before = op.cluster.replicas()
+    await op.tick(3)
+    assert op.cluster.replicas() == before
+    op.cluster.down = False
+    await op.tick()
+    assert sum(op.cluster.replicas().values()) > sum(before.values())
+    assert op.telemetry.tick_failures._value.get() == 0
+
+
+async def test_a_service_that_poisons_the_decision_is_found_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    healthy, poison = wire.inference_deployment("healthy"), wire.inference_deployment("poison")
+    op = operation(wire.compute_pool("cpu"), wire.compute_pool("gpu"), healthy, poison, healthy=200.0, poison=10.0)
+    decide = tick_module.decide
+
+    def poisoned(*, services: Any, **rest: Any) -> Any:
+        if any(service.key.name == "poison" for service in services):
+            raise ZeroDivisionError("poison")
+        return decide(services=services, **rest)
+
+    monkeypatch.setattr(tick_module, "decide", poisoned)
+    await op.tick(3)
+    assert op.cluster.replicas()["healthy-cpu"] + op.cluster.replicas()["healthy-gpu"] > 1
+    assert not any(name.startswith("poison") for name in op.cluster.replicas())
+    assert op.reason("SpecValid", "poison") == "InternalError"
+
+
+async def test_a_namesake_created_anew_inherits_nothing() -> None:
+    op = operation(sentiment=300.0)
+    await op.tick(8)
+    for key in [key for key in op.cluster.objects if key[1] == "nlp"]:
+        del op.cluster.objects[key]
+    op.cluster.add(wire.inference_deployment())
+    op.demand["sentiment"] = 1.0
+    await op.tick(3)
+    assert sum(op.cluster.replicas().values()) <= 2
+
+
+async def test_a_decision_is_an_event_once() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(60)
+    assert len(op.cluster.events) == len(set(op.cluster.events))
+    assert op.cluster.events[0][0] == "FirstPlan"
