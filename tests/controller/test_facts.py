@@ -76,6 +76,7 @@ def test_live_pods_say_what_a_replica_requests_before_the_template_does() -> Non
 def test_two_templates_side_by_side_are_a_rollout_but_growth_is_none() -> None:
     assert seen(target({"replicas": 4, "updatedReplicas": 1})).workloads["old"].facts.rolling_out
     assert seen(target({"observedGeneration": 0})).workloads["old"].facts.rolling_out
+    assert not seen(target({"observedGeneration": 0, "replicas": 9})).workloads["old"].facts.rolling_out
     assert (
         not seen(target({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 1}))
         .workloads["old"]

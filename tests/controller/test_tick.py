@@ -336,3 +336,9 @@ async def test_a_decision_is_an_event_once() -> None:
     await op.tick(60)
     assert len(op.cluster.events) == len(set(op.cluster.events))
     assert op.cluster.events[0][0] == "FirstPlan"
+
+
+def test_one_outage_is_one_line() -> None:
+    failing = {("generic", "arrivals"): "down", ("generic", "latency"): "down", ("vllm", "arrivals"): "refused"}
+    known = {("vllm", "arrivals"): "refused"}
+    assert tick_module.new_failures(failing, known) == {"down": ["generic/arrivals", "generic/latency"]}

@@ -134,11 +134,11 @@ def test_a_kill_at_any_write_ends_the_same(world: World, namespace: str) -> None
                 what=f"{name} to converge",
             )
             world.kill_operator()
-        expected = {f"svc-{i}-cpu" for i in range(12)}
-        assert {d["metadata"]["name"] for d in world.get("deployments", namespace)} == expected
-        for kind in ("services", "poddisruptionbudgets"):
-            wait_for(lambda kind=kind: len(world.get(kind, namespace)) == 12, seconds=20, what=f"twelve {kind}")
     world.start_operator()
+    expected = {f"svc-{i}-cpu" for i in range(12)}
+    assert {d["metadata"]["name"] for d in world.get("deployments", namespace)} == expected
+    for kind in ("services", "poddisruptionbudgets", "pods"):
+        wait_for(lambda kind=kind: len(world.get(kind, namespace)) == 12, seconds=30, what=f"twelve {kind}")
 
 
 def test_ten_kills_during_a_switch_lose_no_capacity(world: World, namespace: str) -> None:

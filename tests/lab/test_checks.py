@@ -89,6 +89,14 @@ def test_a_switch_that_is_taken_back_is_not_counted() -> None:
     assert not switch.completed
 
 
+def test_old_and_new_side_by_side_for_a_while_are_one_switch() -> None:
+    def slow(second: float) -> Counts:
+        return {"cpu": (4, 4) if second < 140 else (0, 0), "gpu": (0, 0) if second < 100 else (1, 1)}
+
+    (switch,) = checks.switches(records.a_service(fleet=slow))
+    assert (checks.label(switch.before), checks.label(switch.after)) == ("cpu", "gpu")
+
+
 def test_a_mix_that_stays_is_where_a_switch_ends() -> None:
     def mixed(second: float) -> Counts:
         return {"cpu": (2, 2), "gpu": (0, 0) if second < 100 else (1, 1)}

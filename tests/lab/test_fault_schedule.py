@@ -88,8 +88,11 @@ def test_faults_happen_in_order_of_time_whatever_their_order_in_the_file() -> No
         {"at": "10s", "kind": "prometheus-down", "for": "90s"},
         {"at": "20s", "kind": "api-server-restart"},
         {"at": "30s", "kind": "nodes-left", "pool": "l4", "nodes": 0},
+        {"at": "15s", "kind": "silent", "for": "10s", "service": "nlp/sentiment"},
     )
-    assert notes.asked == ["stop prometheus", "restart api server", ("l4", 0), "restart operator", "start prometheus"]
+    silent, spoken = {"silent": ["nlp/sentiment-*"]}, dict[str, Any]()
+    restarts = ["restart api server", spoken, ("l4", 0), "restart operator"]
+    assert notes.asked == ["stop prometheus", silent, *restarts, "start prometheus"]
 
 
 def test_faults_of_pods_add_up_and_are_taken_back_one_by_one() -> None:

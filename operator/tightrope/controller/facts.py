@@ -157,10 +157,11 @@ def _no_target(ref: WorkloadRef, namespace: str) -> str:
 
 
 def _rolling_out(wire: Wire) -> bool:
-    """Pods of two templates side by side, or a template that its controller has not seen yet."""
+    """Pods of two templates side by side, or a template that its controller has not seen yet. A new size is unseen
+    for a moment too, and is no rollout: it shows as a size that the controller has not reported back."""
     status, metadata = wire["status"], wire["metadata"]
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):
-        return True
+        return bool(status.get("replicas", 0) == wire["spec"].get("replicas", 1))
     if wire["kind"] == "Deployment":
         return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))
     strategy = wire["spec"].get("updateStrategy") or {}

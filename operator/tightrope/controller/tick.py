@@ -88,11 +88,10 @@ class Tick:
             return MetricsSnapshot(at=self._clock.now(), pods={})
         samples = await self._metrics.snapshot(presets)
         self._telemetry.queried(samples.failures)
-        for key in samples.failures.keys() - self._failures.keys():
-            preset, signal = key
-            say("a query failed", level=logging.WARNING, preset=preset, signal=signal, why=samples.failures[key])
-        for preset, signal in self._failures.keys() - samples.failures.keys():
-            say("a query answers again", preset=preset, signal=signal)
+        for why, signals in new_failures(samples.failures, self._failures).items():
+            say("queries failed", level=logging.WARNING, signals=signals, why=why)
+        if self._failures and not samples.failures:
+            say("all queries answer again")
         self._failures = samples.failures
         return samples
 
@@ -185,6 +184,17 @@ class Tick:
         uids = {wire["metadata"]["uid"] for wire in snapshot.all("InferenceDeployment")}
         self._parsed.forget_all_but(uids)
         self._execution.forget_all_but(uids | {wire["metadata"]["uid"] for wire in snapshot.all("ComputePool")})
+
+
+def new_failures(
+    failures: Mapping[tuple[str, str], str], before: Mapping[tuple[str, str], str]
+) -> dict[str, list[str]]:
+    """Which signals fail now and did not before, by reason: one outage is one line."""
+    found: dict[str, list[str]] = {}
+    for (preset, signal), why in sorted(failures.items()):
+        if (preset, signal) not in before:
+            found.setdefault(why, []).append(f"{preset}/{signal}")
+    return found
 
 
 def cannot_see(samples: MetricsSnapshot) -> bool:

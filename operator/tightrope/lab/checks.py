@@ -105,9 +105,7 @@ def switches(service: ServiceRecord) -> tuple[Switch, ...]:
     settled: frozenset[str] | None = None
     began: float | None = None
     whole_since: tuple[float, frozenset[str]] | None = None
-    previous_at = 0.0
     for sample in service.samples:
-        last_at, previous_at = previous_at, sample.at
         mix = wanted_set(sample)
         if not is_whole(sample):
             whole_since = None
@@ -117,7 +115,7 @@ def switches(service: ServiceRecord) -> tuple[Switch, ...]:
             settled = mix if whole_since is not None and mix else None
             continue
         if began is None and mix != settled:
-            began = last_at  # what was written since the last sample belongs to the switch
+            began = sample.at
         if began is None or whole_since is None:
             continue
         settling = OVERLAP_SECONDS if mix > settled else SETTLED_SECONDS
@@ -157,6 +155,7 @@ def _gaps(record: Record, service: ServiceRecord) -> Iterator[str]:
     for switch in switches(service):
         most = 0.0
         for index, second in enumerate(service.seconds):
+            # What was written since the last sample belongs to the switch, and so does what it took away.
             if not switch.start - NEED_SECONDS <= second.at <= switch.end:
                 continue
             carries, need = carried(second.serving, capacities), needed(service.seconds, index)

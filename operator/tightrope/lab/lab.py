@@ -188,9 +188,9 @@ class Lab:
         return program
 
     def program(self, name: str) -> Program:
-        """The newest program of this name, one of the lab's own or one that was spawned."""
+        """The newest program of this name, one of the lab's own or one that was spawned, unless it was stopped."""
         if name not in self._current:
-            raise LabError(f"program is {name!r}; the lab has started {', '.join(self._current)}")
+            raise LabError(f"program is {name!r}; the lab runs {', '.join(self._current)}")
         return self._current[name]
 
     def kubectl(self, *args: str, input: str | None = None) -> "subprocess.CompletedProcess[str]":
@@ -237,28 +237,32 @@ class Lab:
         self._prometheus.reload()
 
     def stop_prometheus(self) -> None:
-        self.program(PROMETHEUS).stop(_STOP_SECONDS)
+        self._end(PROMETHEUS, _STOP_SECONDS)
 
     def start_prometheus(self) -> None:
         """Start Prometheus again on the same port and with what it had stored; returns when it answers."""
         self.spawn(PROMETHEUS, self._prometheus.arguments())
-        self._wait("Prometheus", self._prometheus.ready)
+        self._wait("Prometheus", self._prometheus.ready, of=(PROMETHEUS,))
 
     def stop_api_server(self) -> None:
-        self.program(API_SERVER).stop(_API_STOP_SECONDS)
+        self._end(API_SERVER, _API_STOP_SECONDS)
 
     def start_api_server(self) -> None:
         """Start the API server again with the same port, certificate and data; returns when it is ready."""
         self.spawn(API_SERVER, self._plane.api_server())
-        self._wait("the API server", self.api().ready)
+        self._wait("the API server", self.api().ready, of=(ETCD, API_SERVER))
 
     def restart_api_server(self) -> None:
         self.stop_api_server()
         self.start_api_server()
 
     def dead(self) -> list[Program]:
-        """The lab's own programs that have ended without being told to; empty while all is well."""
-        return [p for n, p in self._current.items() if n in _OWN and p.poll() not in (None, 0, -15, -9)]
+        """The lab's own programs that ended without being stopped; empty while all is well."""
+        return [program for name, program in self._current.items() if name in _OWN and program.poll() is not None]
+
+    def _end(self, name: str, seconds: float) -> None:
+        self.program(name).stop(seconds)
+        del self._current[name]
 
     def _bring_up(
         self, pools: Sequence[NodePool], progress: Progress, targets_url: str | None, extra_controllers: Sequence[str]
@@ -285,14 +289,15 @@ class Lab:
             f"controllers, {nodes} nodes and Prometheus {time.monotonic() - served:.1f} s) in {self.directory}"
         )
 
-    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
-        """Until it is ready. Raises LabError if it takes too long, or at once if one of the programs ends."""
+    def _wait(self, what: str, ready: Callable[[], bool], *, of: Sequence[str] = _OWN) -> None:
+        """Until it is ready. Raises LabError if it takes too long, or at once if a program it needs has ended."""
         deadline = time.monotonic() + _START_SECONDS
         while not ready():
-            for name in _OWN:
-                program = self._current.get(name)
-                if program is not None and program.poll() is not None:
-                    raise LabError(f"{name} ended with {program.poll()}; its log {program.log} ends:\n{program.tail()}")
+            for program in self.dead():
+                if program.name in of:
+                    raise LabError(
+                        f"{program.name} ended with {program.poll()}; its log {program.log} ends:\n{program.tail()}"
+                    )
             if time.monotonic() > deadline:
                 raise LabError(f"{what} is not ready after {_START_SECONDS:.0f} s; see {self.directory / 'logs'}")
             time.sleep(_POLL_SECONDS)
