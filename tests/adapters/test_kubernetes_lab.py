@@ -2,16 +2,18 @@
 
 import copy
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wire
 
 from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster
 from tightrope.controller.ownership import Writer, replicas_writers
-from tightrope.lab.lab import Lab
+from tightrope.lab.lab import CRDS, Lab
 from tightrope.ports import WriteConflict, WriteRefused
 
 pytestmark = pytest.mark.lab
@@ -164,3 +166,22 @@ async def test_events_are_shown_by_describe(lab: Lab, cluster: KubernetesCluster
 async def test_what_the_operator_may_not_do_is_refused_with_the_reason(cluster: KubernetesCluster) -> None:
     with pytest.raises(WriteRefused, match="forbidden"):
         await cluster.delete(kind="Namespace", namespace="", name="default", uid="u")
+
+
+async def test_a_status_is_written_to_exactly_the_object_that_was_meant(lab: Lab, cluster: KubernetesCluster) -> None:
+    lab.apply(CRDS)
+    lab.kubectl("apply", "-f", "-", input=json.dumps(wire.compute_pool(name := f"pool{next(NAMES)}")))
+    pool = next(p for p in await cluster.list_objects("ComputePool") if p["metadata"]["name"] == name)
+
+    async def write(uid: str) -> None:
+        ready = {"type": "Ready", "status": "True", "reason": "Usable", "message": "-"}
+        conditions = [{**ready, "lastTransitionTime": "2027-01-15T08:00:00Z"}]
+        await cluster.patch_status(
+            kind="ComputePool", namespace=None, name=name, status={"conditions": conditions}, resource_version=None,
+            uid=uid,
+        )  # fmt: skip
+
+    with pytest.raises(WriteConflict):
+        await write("00000000-0000-0000-0000-000000000000")
+    await write(pool["metadata"]["uid"])
+    assert lab.kubectl("get", "computepool", name, "-o", "jsonpath={.status.conditions[0].reason}").stdout == "Usable"

@@ -160,3 +160,13 @@ async def test_the_probe_fails_when_ticks_stand_still_but_not_while_the_api_serv
     assert "no tick ended" in (pulse.alive() or "")
     pulse.listed_at = time.monotonic() - 1000
     assert pulse.alive() is None and pulse.ready() is not None
+
+
+async def test_an_error_in_the_first_listing_ends_the_process_with_one() -> None:
+    world = World()
+
+    async def broken(kind: str) -> object:
+        raise ZeroDivisionError(kind)
+
+    world.cluster.list_objects = broken  # type: ignore[assignment, method-assign]
+    assert await asyncio.wait_for(world.process.run(), 10) == 1

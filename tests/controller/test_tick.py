@@ -342,3 +342,13 @@ def test_one_outage_is_one_line() -> None:
     failing = {("generic", "arrivals"): "down", ("generic", "latency"): "down", ("vllm", "arrivals"): "refused"}
     known = {("vllm", "arrivals"): "refused"}
     assert tick_module.new_failures(failing, known) == {"down": ["generic/arrivals", "generic/latency"]}
+
+
+async def test_an_error_of_the_operator_is_logged_once_for_as_long_as_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    op = operation(sentiment=10.0)
+    monkeypatch.setattr(tick_module, "gather", lambda *_, **__: 1 / 0)
+    await op.tick(5)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    assert op.reason("SpecValid") == "InternalError"

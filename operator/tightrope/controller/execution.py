@@ -95,8 +95,6 @@ class Execution:
             except Exception as error:
                 self._complain(wire, error)
                 await self._confess(wire, error, now)
-            else:
-                self._troubles.pop(wire["metadata"]["uid"], None)
 
     async def _act(self, order: Order) -> None:
         """Plan into the status, then the writes, then the status with what came of them."""
@@ -109,6 +107,7 @@ class Execution:
             # Recommend and Paused change nothing but the status.
             outcome = Outcome(adopted=dict(parsed.adopted))
         await self._statuses.after(order, found(order, outcome.met), outcome.adopted, currency)
+        self._troubles.pop(parsed.uid, None)
 
     async def _confess(self, wire: Wire, error: Exception, now: float) -> None:
         refused = Refused(wire=wire, finding=internal_error(error))

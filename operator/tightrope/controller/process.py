@@ -89,8 +89,9 @@ class Process:
         ]
         listed = asyncio.create_task(self._first_listing(), name="first listing")
         await asyncio.wait([stopped, listed], return_when=asyncio.FIRST_COMPLETED)
-        ends = [stopped, *loops]
-        if not stop.is_set():
+        ends = [stopped, *loops, listed]
+        if not stop.is_set() and listed.exception() is None:
+            ends.remove(listed)
             ready = asyncio.Event()
             ends.append(await self.start_watching(kopf_stop, ready))
             _on_signals(stop)  # kopf has put its own handlers in their place
@@ -98,7 +99,7 @@ class Process:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         code = _why_ended(stop, ends)
         kopf_stop.set()
-        await _wind_down([listed, *ends])
+        await _wind_down([*{listed, *ends}])
         return code
 
     async def _first_listing(self) -> None:

@@ -151,7 +151,9 @@ class Children:
             self._closed = True
         try:
             # A start in flight is waited for without ending the thread: its end would kill every child out of order.
-            self._thread.submit(lambda: None).result()
+            # It has ended already if this is a second call, or the interpreter's last.
+            with contextlib.suppress(RuntimeError):
+                self._thread.submit(lambda: None).result()
             running = [program for program in reversed(self._programs) if program.poll() is None]
             _stop_together([program for program in running if program.name not in last], seconds)
             for name, patience in last.items():
