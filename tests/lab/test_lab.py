@@ -371,7 +371,7 @@ def test_a_program_that_will_not_start_is_named_with_what_it_said(
     (broken / "etcd").write_text("#!/bin/sh\necho cannot open the disk\nexit 3\n")
     (broken / "etcd").chmod(0o755)
     monkeypatch.setenv("TIGHTROPE_LAB_BIN", str(broken))
-    with pytest.raises(LabError, match="etcd ended with 3(.|\n)*cannot open the disk"):
+    with pytest.raises(LabError, match=r"etcd ended with 3(.|\n)*cannot open the disk"):
         Lab.start(pools=[], directory=tmp_path / "lab", progress=lambda line: None)
     assert not processes_with(str(tmp_path / "lab"))
 
