@@ -9,7 +9,7 @@ import yaml
 from e2e.killing_proxy import KillingProxy
 from e2e.world import TICK, World, free_port, only, ready, running, service_manifest, stays, total, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 CPU_ONLY = service_manifest("x")["spec"]["variants"][:1]
 
