@@ -100,16 +100,9 @@ class Cluster(Protocol):
         """Delete exactly this object (uid precondition); absent is success."""
 
     async def patch_status(
-        self,
-        *,
-        kind: str,
-        namespace: str | None,
-        name: str,
-        status: Mapping[str, Any],
-        resource_version: str | None,
-        uid: str | None = None,
+        self, *, kind: str, namespace: str | None, name: str, status: Mapping[str, Any], resource_version: str | None
     ) -> None:
-        """Merge-patch the status subresource of one of our own kinds. With a uid, of exactly that object."""
+        """Merge-patch the status subresource of one of our own kinds."""
 
     async def record_event(
         self, *, regarding: Mapping[str, Any], reason: str, message: str, warning: bool = False

@@ -168,20 +168,20 @@ async def test_what_the_operator_may_not_do_is_refused_with_the_reason(cluster: 
         await cluster.delete(kind="Namespace", namespace="", name="default", uid="u")
 
 
-async def test_a_status_is_written_to_exactly_the_object_that_was_meant(lab: Lab, cluster: KubernetesCluster) -> None:
+async def test_a_status_over_an_older_version_is_a_conflict_and_without_one_it_is_merged(
+    lab: Lab, cluster: KubernetesCluster
+) -> None:
     lab.apply(CRDS)
     lab.kubectl("apply", "-f", "-", input=json.dumps(wire.compute_pool(name := f"pool{next(NAMES)}")))
-    pool = next(p for p in await cluster.list_objects("ComputePool") if p["metadata"]["name"] == name)
+    ready = {"type": "Ready", "status": "True", "reason": "Usable", "message": "-"}
+    status = {"conditions": [{**ready, "lastTransitionTime": "2027-01-15T08:00:00Z"}]}
 
-    async def write(uid: str) -> None:
-        ready = {"type": "Ready", "status": "True", "reason": "Usable", "message": "-"}
-        conditions = [{**ready, "lastTransitionTime": "2027-01-15T08:00:00Z"}]
+    async def write(version: str | None) -> None:
         await cluster.patch_status(
-            kind="ComputePool", namespace=None, name=name, status={"conditions": conditions}, resource_version=None,
-            uid=uid,
-        )  # fmt: skip
+            kind="ComputePool", namespace=None, name=name, status=status, resource_version=version
+        )
 
     with pytest.raises(WriteConflict):
-        await write("00000000-0000-0000-0000-000000000000")
-    await write(pool["metadata"]["uid"])
+        await write("1")
+    await write(None)
     assert lab.kubectl("get", "computepool", name, "-o", "jsonpath={.status.conditions[0].reason}").stdout == "Usable"

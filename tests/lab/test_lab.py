@@ -378,50 +378,6 @@ def test_a_program_that_will_not_start_is_named_with_what_it_said(
     assert not processes_with(str(tmp_path / "lab"))
 
 
-def up(directory: Path) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "-m", "tightrope.lab.up", "--directory", str(directory)]
-    env = {**os.environ, "PYTHONPATH": str(OPERATOR_ROOT)}
-    return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def programs_of(directory: Path) -> list[int]:
-    return processes_with(f"{directory}/")
-
-
-def test_make_lab_prints_how_to_use_it_and_ctrl_c_stops_everything(tmp_path: Path) -> None:
-    run = up(tmp_path)
-    assert run.stdout is not None
-    shown = ""
-    while "Ctrl-C stops everything" not in shown:
-        line = run.stdout.readline()
-        assert line, run.stderr.read() if run.stderr else ""
-        shown += line
-    assert f"export KUBECONFIG={tmp_path}/kubeconfig" in shown
-    assert len(programs_of(tmp_path)) == 6
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=30)
-    assert run.returncode == 0
-    assert "the lab has been stopped" in said
-    assert "Traceback" not in said
-    assert programs_of(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("programs", "number"),
-    [(1, signal.SIGINT), (2, signal.SIGTERM), (3, signal.SIGINT), (5, signal.SIGINT), (6, signal.SIGTERM)],
-)
-def test_a_signal_in_the_middle_of_the_start_leaves_nothing(
-    tmp_path: Path, programs: int, number: signal.Signals
-) -> None:
-    run = up(tmp_path)
-    until(lambda: len(programs_of(tmp_path)) >= programs, seconds=30, what=f"{programs} programs are up")
-    run.send_signal(number)
-    _, said = run.communicate(timeout=30)
-    assert run.returncode == (0 if number == signal.SIGINT else 128 + number)
-    assert "Traceback" not in said
-    assert programs_of(tmp_path) == []
-
-
 def test_a_killed_owner_leaves_nothing_running_and_no_directory(tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom tightrope.lab.lab import Lab\n"
@@ -432,10 +388,10 @@ def test_a_killed_owner_leaves_nothing_running_and_no_directory(tmp_path: Path) 
     owner = subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     directory = Path(owner.stdout.readline().strip())
-    assert len(programs_of(directory)) == 6
+    assert len(processes_with(f"{directory}/")) == 6
     owner.kill()
     owner.communicate()
-    until(lambda: programs_of(directory) == [], seconds=5, what="every program is gone")
+    until(lambda: processes_with(f"{directory}/") == [], seconds=5, what="every program is gone")
     assert directory.exists()
     registry.sweep()
     assert not directory.exists()

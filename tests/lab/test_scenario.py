@@ -1,13 +1,16 @@
 """Scenario files: the ones that come with the lab can be run, and a bad one is refused in words that help."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tightrope.lab import scenario
+from tightrope.dataplane.curve import RateCurve
+from tightrope.lab import report, scenario
 from tightrope.lab.drive import empty_record, node_pools
+from tightrope.lab.record import Second
 
 FILES = sorted(scenario.SCENARIOS.glob("*.yaml"))
 
@@ -41,8 +44,20 @@ def test_the_demo_s_servers_carry_what_its_comments_say() -> None:
     (service,) = empty_record(scenario.load(scenario.SCENARIOS / "demo.yaml")).services
     carries = {facts.name: facts.capacity for facts in service.variants}
     assert carries["cpu"] == pytest.approx(34.6, rel=0.04)
-    assert 295 < carries["gpu"] < 317
+    assert 315 < carries["gpu"] < 338
     assert {facts.name: facts.replicas_per_node for facts in service.variants} == {"cpu": 1, "gpu": 1}
+
+
+def test_the_demo_s_peak_needs_two_gpu_replicas_and_not_just_barely() -> None:
+    loaded = scenario.load(scenario.SCENARIOS / "demo.yaml")
+    (service,) = empty_record(loaded).services
+    curve = RateCurve(loaded.services[0].traffic.curve or ())
+    rates = [curve.rate(second + 0.5) for second in range(300)]
+    seconds = tuple(Second(at=at, arrivals=round(rate), good=0, finished=0, dropped=0) for at, rate in enumerate(rates))
+    capacity = next(facts.capacity for facts in service.variants if facts.name == "gpu")
+    assert 1.05 * capacity < report.busiest(seconds) < 1.9 * capacity
+    fleet = report.fixed_fleet(replace(service, seconds=seconds))
+    assert fleet is not None and (fleet.variant, fleet.replicas) == ("gpu", 2)
 
 
 def test_the_emulated_nodes_are_those_of_the_compute_pools() -> None:

@@ -61,22 +61,30 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The store by what is asked of it: pods by namespace, Deployments by controlling uid. Built once a tick."""
+    """The store by what is asked of it: our pods by service and variant, all pods by namespace, Deployments by
+    controlling uid. Built once a tick, so that no service has to look at another's pods."""
 
     snapshot: Snapshot
+    ours: Mapping[tuple[str, str], Sequence[Wire]] = field(default_factory=dict)
     pods: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
     controlled: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
 
 
 def index(snapshot: Snapshot) -> Index:
     pods: dict[str, list[Wire]] = {}
+    ours: dict[tuple[str, str], list[Wire]] = {}
     for pod in snapshot.all("Pod"):
+        if pod["status"].get("phase") in ("Succeeded", "Failed"):
+            continue  # what has ended is no pod of anybody's any more
+        labels = pod["metadata"].get("labels") or {}
         pods.setdefault(pod["metadata"]["namespace"], []).append(pod)
+        if SERVICE_UID_LABEL in labels:
+            ours.setdefault((labels[SERVICE_UID_LABEL], labels.get(VARIANT_LABEL, "")), []).append(pod)
     controlled: dict[str, list[Wire]] = {}
     for deployment in snapshot.all("Deployment"):
         if (uid := controller_uid(deployment)) is not None:
             controlled.setdefault(uid, []).append(deployment)
-    return Index(snapshot=snapshot, pods=pods, controlled=controlled)
+    return Index(snapshot=snapshot, ours=ours, pods=pods, controlled=controlled)
 
 
 def gather(
@@ -182,18 +190,16 @@ def _condition(status: Mapping[str, Any], kind: str, value: str) -> str | None:
 
 
 def _pods_of(found: Index, namespace: str, uid: str, state: WorkloadState) -> Iterable[Wire]:
-    """Our pods carry our labels; a target's are those its selector picks. Pods that ended are not pods any more."""
-    selector: Mapping[str, Any]
+    """Our pods carry our labels (whoever may set labels may do so in another namespace too); a target's are those its
+    selector picks."""
     if state.ref.owned:
-        selector = {"matchLabels": {SERVICE_UID_LABEL: uid, VARIANT_LABEL: state.ref.variant}}
+        pods = found.ours.get((uid, state.ref.variant), ())
+        yield from (pod for pod in pods if pod["metadata"]["namespace"] == namespace)
     elif state.wire is not None:
         selector = state.wire["spec"].get("selector") or {}
-    else:
-        return
-    for pod in found.pods.get(namespace, ()):
-        ended = pod["status"].get("phase") in ("Succeeded", "Failed")
-        if not ended and selects(selector, pod["metadata"].get("labels") or {}):
-            yield pod
+        for pod in found.pods.get(namespace, ()):
+            if selects(selector, pod["metadata"].get("labels") or {}):
+                yield pod
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -83,7 +83,6 @@ class Statuses:
             name=metadata["name"],
             status=patch,
             resource_version=None,
-            uid=metadata["uid"],
         )
         self._written[metadata["uid"]] = (metadata["resourceVersion"], status)
         self._written_at[metadata["uid"]] = now

@@ -181,17 +181,10 @@ class CountedCluster:
         await self._counted("delete", kind, self._inner.delete(kind=kind, namespace=namespace, name=name, uid=uid))
 
     async def patch_status(
-        self,
-        *,
-        kind: str,
-        namespace: str | None,
-        name: str,
-        status: Mapping[str, Any],
-        resource_version: str | None,
-        uid: str | None = None,
+        self, *, kind: str, namespace: str | None, name: str, status: Mapping[str, Any], resource_version: str | None
     ) -> None:
         call = self._inner.patch_status(
-            kind=kind, namespace=namespace, name=name, status=status, resource_version=resource_version, uid=uid
+            kind=kind, namespace=namespace, name=name, status=status, resource_version=resource_version
         )
         await self._counted("status", kind, call)
 

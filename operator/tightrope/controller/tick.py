@@ -6,9 +6,10 @@ next one starts afresh.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias, TypeVar
 
 from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.facts import ClusterFacts, gather, index
@@ -21,8 +22,11 @@ from tightrope.controller.telemetry import Telemetry, TickSummary, say
 from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.plan import Decision
-from tightrope.domain.spec import Pool, Service, ServiceKey
+from tightrope.domain.spec import Service, ServiceKey
 from tightrope.ports import Clock, Metrics, MetricsSnapshot
+
+Each = TypeVar("Each")
+Poison: TypeAlias = tuple[Each, Exception]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Tick:
         self._memory = Memory()
         self._uids: dict[ServiceKey, str] = {}
         self._failures: Mapping[tuple[str, str], str] = {}
+        self._failed_with = ""
 
     async def tick(self) -> None:
         """One pass. Logs and counts what goes wrong with the pass itself, and never raises it."""
@@ -67,8 +72,11 @@ class Tick:
             done = await self._pass()
         except Exception as error:
             self._telemetry.tick_failures.inc()
-            say("the tick failed", level=logging.ERROR, error=error)
+            if repr(error) != self._failed_with:
+                say("the tick failed; the next one starts afresh", level=logging.ERROR, error=error)
+            self._failed_with = repr(error)
             return
+        self._failed_with = ""
         self._telemetry.ticked(summary(done), seconds=self._clock.monotonic() - began)
 
     async def _pass(self) -> Pass:
@@ -100,7 +108,7 @@ class Tick:
         found = index(seen.snapshot)
         facts: dict[ServiceKey, ClusterFacts] = {}
         members: list[Member] = []
-        refused = list(seen.roster.refused)
+        errors: dict[ServiceKey, Exception] = {}
         for member in seen.roster.members:
             key, metadata = member.parsed.service.key, member.wire["metadata"]
             try:
@@ -114,11 +122,12 @@ class Tick:
                     now=seen.now,
                 )
             except Exception as error:
-                refused.append(Refused(wire=member.wire, finding=internal_error(error), error=error))
+                errors[key] = error
                 continue
             service = with_live_requests(member.parsed.service, facts[key])
             members.append(replace(member, parsed=replace(member.parsed, service=service)))
-        return replace(seen, cluster=facts, roster=replace(seen.roster, members=members, refused=refused))
+        sound = without(seen, errors)
+        return replace(sound, cluster=facts, roster=replace(sound.roster, members=members))
 
     def _observed(self, seen: Pass, samples: MetricsSnapshot, presets: Sequence[str]) -> Pass:
         services = [
@@ -132,58 +141,80 @@ class Tick:
         ]
         uids = {member.parsed.uid for member in seen.roster.members}
         history = self._history.read(presets, uids=uids, failing=cannot_see(samples), now=seen.now)
-        observations = observe(services, samples, now=seen.now, freshness=self._pace.freshness, history=history)
-        return replace(seen, observations=observations)
+        see = partial(observe, metrics=samples, now=seen.now, freshness=self._pace.freshness, history=history)
+        try:
+            return replace(seen, observations=see(services))
+        except Exception:
+            sound, errors = sifted(services, see)
+        seen = without(seen, {facts.service.key: error for facts, error in errors})
+        return replace(seen, observations=see(sound))
 
     def _decided(self, seen: Pass) -> Pass:
         """All services together, since they share pools. If that fails, each alone, to find the one that poisons it."""
         pools = {name: parsed.pool for name, parsed in seen.roster.pools.items()}
-        members = {member.parsed.service.key: member for member in seen.roster.members}
-        memory = self._remembered(members)
-        services = [member.parsed.service for member in members.values()]
-        refused = list(seen.roster.refused)
+        services, memory = [member.parsed.service for member in seen.roster.members], self._remembered(seen)
+
+        def decided(those: Sequence[Service]) -> tuple[Mapping[ServiceKey, Decision], Memory]:
+            return decide(
+                services=those,
+                pools=pools,
+                observations=seen.observations,
+                memory=memory,
+                now=seen.now,
+                tick_seconds=self._pace.tick_seconds,
+                metrics_delay_seconds=self._pace.metrics_delay_seconds,
+            )
+
         try:
-            decisions, self._memory = self._decide(services, pools, seen, memory)
+            decisions, self._memory = decided(services)
         except Exception:
-            sound = []
-            for service in services:
-                try:
-                    self._decide([service], pools, seen, memory)
-                    sound.append(service)
-                except Exception as error:
-                    wire = members[service.key].wire
-                    refused.append(Refused(wire=wire, finding=internal_error(error), error=error))
-            if len(sound) == len(services):
-                raise
-            decisions, self._memory = self._decide(sound, pools, seen, memory)
-        return replace(seen, decisions=decisions, roster=replace(seen.roster, refused=refused))
+            sound, errors = sifted(services, decided)
+            seen = without(seen, {service.key: error for service, error in errors})
+            decisions, self._memory = decided(sound)
+        return replace(seen, decisions=decisions)
 
-    def _decide(
-        self, services: Sequence[Service], pools: Mapping[str, Pool], seen: Pass, memory: Memory
-    ) -> tuple[Mapping[ServiceKey, Decision], Memory]:
-        return decide(
-            services=services,
-            pools=pools,
-            observations=seen.observations,
-            memory=memory,
-            now=seen.now,
-            tick_seconds=self._pace.tick_seconds,
-            metrics_delay_seconds=self._pace.metrics_delay_seconds,
-        )
-
-    def _remembered(self, members: Mapping[ServiceKey, Member]) -> Memory:
+    def _remembered(self, seen: Pass) -> Memory:
         """Last tick's memory; for a service not in it, what its status kept. A namesake of another uid is another."""
         services: dict[ServiceKey, ServiceMemory] = {}
-        for key, member in members.items():
+        uids = {member.parsed.service.key: member.parsed.uid for member in seen.roster.members}
+        for member in seen.roster.members:
+            key = member.parsed.service.key
             known = self._memory.services.get(key) if self._uids.get(key) == member.parsed.uid else None
             services[key] = known or ServiceMemory(persisted=member.parsed.persisted)
-        self._uids = {key: member.parsed.uid for key, member in members.items()}
+        self._uids = uids
         return Memory(services=services)
 
     def _forget_the_gone(self, snapshot: Snapshot) -> None:
         uids = {wire["metadata"]["uid"] for wire in snapshot.all("InferenceDeployment")}
         self._parsed.forget_all_but(uids)
         self._execution.forget_all_but(uids | {wire["metadata"]["uid"] for wire in snapshot.all("ComputePool")})
+
+
+def sifted(those: Sequence[Each], work: Callable[[Sequence[Each]], object]) -> tuple[list[Each], list[Poison[Each]]]:
+    """Each alone, after all together have failed: the sound ones, and those that fail with why. Raises the error if
+    nobody fails alone: then it is nobody's own."""
+    sound: list[Each] = []
+    errors: list[Poison[Each]] = []
+    for one in those:
+        try:
+            work([one])
+            sound.append(one)
+        except Exception as error:
+            errors.append((one, error))
+    if not errors:
+        work(those)
+    return sound, errors
+
+
+def without(seen: Pass, errors: Mapping[ServiceKey, Exception]) -> Pass:
+    """The pass with these services among the refused."""
+    members = [member for member in seen.roster.members if member.parsed.service.key not in errors]
+    refused = list(seen.roster.refused)
+    for member in seen.roster.members:
+        error = errors.get(member.parsed.service.key)
+        if error is not None:
+            refused.append(Refused(wire=member.wire, finding=internal_error(error), error=error))
+    return replace(seen, roster=replace(seen.roster, members=members, refused=refused))
 
 
 def new_failures(

@@ -41,7 +41,7 @@ OPERATOR_ACCOUNT: Final = "tightrope"
 
 _OWN: Final = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KUBELETS, PROMETHEUS)
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 4.0
 # It stops listening at once and then waits up to a minute for open watches, which would never end by themselves; what
 # it has answered is in etcd by then, so killing it loses nothing.
@@ -305,7 +305,10 @@ class Lab:
 
 def _nodes_ready(api: ApiClient) -> bool:
     """Whether every node is ready and free of the taint that a new node carries."""
-    nodes = api.get("/api/v1/nodes")["items"]
+    try:
+        nodes = api.get("/api/v1/nodes")["items"]
+    except (Refused, Unreachable):
+        return False
     return all(_is_ready(node) and not _is_new(node) for node in nodes)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tightrope.lab.errors import LabError
+from tightrope.lab.process import ended_by_signals
 
 Progress = Callable[[str], None]
 
@@ -227,7 +228,8 @@ def main() -> int:
     """Prepare everything and print one line per program: its name and path."""
     began = time.monotonic()
     try:
-        programs = prepare()
+        with ended_by_signals():
+            programs = prepare()
     except LabError as error:
         say(f"error: {error}")
         return 1

@@ -62,20 +62,12 @@ class KubernetesCluster:
             await self._server.request("DELETE", path, body=body, content_type=JSON)
 
     async def patch_status(
-        self,
-        *,
-        kind: str,
-        namespace: str | None,
-        name: str,
-        status: Mapping[str, Any],
-        resource_version: str | None,
-        uid: str | None = None,
+        self, *, kind: str, namespace: str | None, name: str, status: Mapping[str, Any], resource_version: str | None
     ) -> None:
-        """Merge-patch the status subresource. With a uid it never hits a namesake; with a resource version it is a
-        compare-and-swap."""
-        preconditions = {"uid": uid, "resourceVersion": resource_version}
-        metadata = {key: value for key, value in preconditions.items() if value is not None}
-        body = {"metadata": metadata, "status": status}
+        """Merge-patch the status subresource; with a resource version it is a compare-and-swap."""
+        body: dict[str, Any] = {"status": status}
+        if resource_version is not None:
+            body["metadata"] = {"resourceVersion": resource_version}
         path = RESOURCES[kind].path(namespace=namespace, name=name, subresource="status")
         query = [("fieldManager", FIELD_MANAGER)]
         await self._server.request("PATCH", path, query=query, body=body, content_type=MERGE)
