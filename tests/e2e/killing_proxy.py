@@ -82,7 +82,11 @@ class KillingProxy:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         try:
             async with self._session.request(
-                request.method, self._upstream + request.raw_path, headers=headers, data=body or None, allow_redirects=False
+                request.method,
+                self._upstream + request.raw_path,
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
             ) as answer:
                 if counts:
                     self.writes.append(Write(request.method, request.path, answer.status))
