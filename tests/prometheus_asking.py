@@ -11,7 +11,7 @@ from prometheus_server import FakePod, RealPrometheus, SystemClock
 from tightrope.adapters.prometheus import Connection, PrometheusMetrics
 from tightrope.ports import MetricsSnapshot, PodKey, PodSample
 
-WINDOW = 3.0
+WINDOW = 8.0
 
 
 @contextlib.asynccontextmanager
@@ -29,7 +29,7 @@ async def client(prometheus: RealPrometheus | str, **overrides: Any) -> AsyncIte
 
 
 async def until(
-    metrics: PrometheusMetrics, preset: str, holds: Callable[[MetricsSnapshot], bool], seconds: float = 20.0
+    metrics: PrometheusMetrics, preset: str, holds: Callable[[MetricsSnapshot], bool], seconds: float = 60.0
 ) -> MetricsSnapshot:
     """The first snapshot for which something holds."""
     deadline = time.monotonic() + seconds

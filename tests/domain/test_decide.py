@@ -136,6 +136,13 @@ def test_utilisation_takes_over_where_demand_is_missing() -> None:
     assert [(write.variant, write.replicas) for write in decision.writes] == [("cpu", 6)]
 
 
+def test_a_busy_accelerator_is_no_reason_to_grow_while_its_capacity_is_known() -> None:
+    busy = build.state(2, utilisation=Known(value=0.97, at=1000.0))
+    decision, _ = once(demand=None, states={"cpu": build.state(0), "gpu": busy})
+
+    assert not decision.writes
+
+
 def test_zero_demand_is_known_and_descends_to_the_minimum() -> None:
     done = episode(lambda t: 100.0 if t < 1200 else 0.0).run(3000)
 

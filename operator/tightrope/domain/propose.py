@@ -222,6 +222,11 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
         return proposal
     plan = dict(proposal.plan)
     for name in sorted(plan):
+        pool = situation.pools[situation.service.variant(name).pool]
+        # A batching accelerator is busy at any load, so more replicas would never calm it: it only counts as a last
+        # resort, where not even a capacity is known.
+        if pool.node.accelerators and name in situation.capacities:
+            continue
         needed = replicas_by_utilisation(situation.observation.variants[name])
         room = situation.service.max_replicas - (sum(plan.values()) - plan[name])
         plan[name] = max(plan[name], min(needed, situation.limits[name], room))
