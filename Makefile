@@ -39,7 +39,7 @@ check: $(STAMP) ## Lint, format, types, import contracts
 	@$(BIN)/lint-imports --no-cache
 
 test-fast: $(STAMP) ## What needs no lab, in under a minute
-	@$(BIN)/pytest -q -m 'not lab'
+	@$(BIN)/pytest -q -n auto -m 'not lab'
 
 test: check programs ## Everything, on the real control plane
 	@$(BIN)/pytest -q
