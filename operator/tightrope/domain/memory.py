@@ -5,7 +5,7 @@ back from Prometheus, and what is still unknown only removes the right to descen
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tightrope.domain.spec import LatencyObjective, ServiceKey
 
@@ -81,7 +81,3 @@ class Memory:
     def of(self, key: ServiceKey) -> ServiceMemory:
         """This service's memory; empty for one not seen before."""
         return self.services.get(key, ServiceMemory())
-
-    def with_service(self, key: ServiceKey, memory: ServiceMemory) -> "Memory":
-        """A copy in which this service has this memory."""
-        return replace(self, services={**self.services, key: memory})

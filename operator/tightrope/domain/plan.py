@@ -105,7 +105,3 @@ class Decision:
     switching: bool = False
     blind: str | None = None
     no_feasible_variant: str | None = None
-
-    @property
-    def changes(self) -> bool:
-        return bool(self.writes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tightrope.domain import capacity_room, error_budget, performance
 from tightrope.domain.forecast import Forecast, forecast
 from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
-from tightrope.domain.observation import Known, Observation, VariantState, describe, lower_bound
+from tightrope.domain.observation import Known, Observation, describe, lower_bound
 from tightrope.domain.spec import Pools, Service, Variant
 
 DEMAND_MEMORY_SECONDS = 1800.0
@@ -295,8 +295,3 @@ def covered_demands(
         name: max(floor, predicted.upper if predicted is not None and fresh else 0.0)
         for name, predicted in forecasts.items()
     }
-
-
-def is_starting(state: VariantState) -> bool:
-    """Whether replicas asked for are not ready yet."""
-    return (state.wanted or 0) > state.ready

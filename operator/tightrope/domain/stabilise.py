@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tightrope.domain.allocate import carried, replicas_for
+from tightrope.domain.explain import mix_label
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Reason
 from tightrope.domain.propose import Proposal, reentry_passed
@@ -158,14 +159,10 @@ def make_before_break(situation: Situation, proposal: Proposal) -> Proposal:
     if not held:
         return replace(proposal, targets=targets)
     message = (
-        f"Switching to {mix_text(proposal.plan)}: {', '.join(sorted(held))} stays until "
+        f"Switching to {mix_label(proposal.plan)}: {', '.join(sorted(held))} stays until "
         f"{proposal.covered or situation.least_covered:.1f}/s can be carried without it."
     )
     return replace(proposal, targets=targets, reason=Reason.HOLD_MAKE_BEFORE_BREAK, message=message)
-
-
-def mix_text(plan: Mapping[str, int]) -> str:
-    return " ".join(f"{name}:{count}" for name, count in sorted(plan.items()))
 
 
 def descending(situation: Situation, targets: Mapping[str, int]) -> list[str]:
