@@ -21,10 +21,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def namespace(world: World) -> Iterator[str]:
-    """A fresh namespace; at the end its service goes, and faults are lifted."""
+    """A fresh namespace; at the end its service goes, and faults are lifted. A failure shows what the operator said."""
     name = f"test-{next(COUNT)}"
     world.ensure_operator()
     yield world.namespace(name)
+    print(*(line for line in world.operator_log() if line.get("namespace") == name), sep="\n")
     world.fault()
     world.quiet(name)
     world.kubectl("delete", "infd", "--all", "-n", name, "--wait=false", check=False)

@@ -197,13 +197,14 @@ def test_a_pool_without_nodes_is_left_and_tried_again(world: World, namespace: s
     running(world, namespace, 20.0)
     world.lab.cloud().set_nodes_left("gpu", 0)
     try:
-        world.traffic(namespace, 95.0)
+        # Five CPU replicas at the least (1.00/h) against one on the GPU (0.80/h), however much is learned meanwhile.
+        world.traffic(namespace, 145.0)
         wait_for(
             lambda: world.condition(namespace, "CapacityAvailable").get("status") == "False",
             seconds=90,
             what="CapacityAvailable=False",
         )
-        with Watched(world, namespace, 90.0):
+        with Watched(world, namespace, 138.0):
             wait_for(lambda: only(world, namespace, "cpu"), seconds=60, what="the plan on CPU")
     finally:
         world.lab.cloud().set_nodes_left("gpu", None)
