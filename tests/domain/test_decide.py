@@ -311,3 +311,25 @@ def test_the_same_input_gives_the_same_decision() -> None:
         once(demand=70.0, states=states)[0].plan
         == once(demand=70.0, states=states, service=turned, pools=pools())[0].plan
     )
+
+
+def at_max(demand, seconds: float) -> Episode:
+    """Twelve CPU replicas at a max of twelve."""
+    done = episode(demand, service=build.service(max_replicas=12))
+    done.scale("cpu", 12, -600.0)
+    return done.run(seconds)
+
+
+def test_a_switch_that_max_leaves_no_room_for_says_so() -> None:
+    last = at_max(lambda t: 290.0, 1200).rows[-1]
+
+    assert last["ready"] == {"cpu": 12, "gpu": 0}
+    assert "raise replicas.max" in last["decision"].message
+
+
+def test_a_fleet_at_max_gives_up_what_it_can_spare_for_a_switch() -> None:
+    done = at_max(lambda t: 290.0 if t < 900 else 170.0, 3600)
+
+    assert done.rows[-1]["ready"] == {"cpu": 0, "gpu": 1}
+    assert all(sum(row["wanted"].values()) <= 12 for row in done.rows)
+    assert all(row["good"] >= 0.99 for row in done.rows if row["demand"] == 170.0)

@@ -165,6 +165,36 @@ def make_before_break(situation: Situation, proposal: Proposal) -> Proposal:
     return replace(proposal, targets=targets, reason=Reason.HOLD_MAKE_BEFORE_BREAK, message=message)
 
 
+def switch_room(situation: Situation, proposal: Proposal) -> Proposal:
+    """Where `max` leaves no room for the new variants of a switch, the old ones give up what they can spare: twelve of
+    twelve replicas that carry more than is needed would otherwise bar the switch for ever."""
+    targets, most = dict(proposal.targets), situation.service.max_replicas
+    outgoing = [name for name in targets if targets[name] > 0 and name not in proposal.plan]
+    rolling = any(state.rolling_out for state in situation.observation.variants.values())
+    if not outgoing or sum(targets.values()) <= most or rolling or situation.blind or not reentry_passed(situation):
+        return proposal
+    demand = must_carry(situation, proposal)
+    for name in sorted(outgoing):
+        least = max(targets[name] - (sum(targets.values()) - most), 0)
+        targets[name] = next(
+            (n for n in range(least, targets[name]) if carries(situation, {**targets, name: n}, demand)), targets[name]
+        )
+    kept = sum(min(targets[name], wanted) for name, wanted in situation.wanted.items())
+    if kept < most:
+        return replace(proposal, targets=targets)
+    message = (
+        f"Switching to {mix_label(proposal.plan)}: {', '.join(sorted(outgoing))} stays until {demand:.1f}/s can be "
+        f"carried without it, and replicas.max {most} leaves no room beside it: raise replicas.max."
+    )
+    return replace(proposal, targets=targets, reason=Reason.HOLD_MAKE_BEFORE_BREAK, message=message)
+
+
+def carries(situation: Situation, targets: Mapping[str, int], demand: float) -> bool:
+    """Whether the pods that are ready now and stay with these targets carry this demand."""
+    fleet = {name: min(situation.ready[name], count) for name, count in targets.items()}
+    return sum(fleet.values()) > 0 and carried(fleet, situation.capacities) >= demand - 1e-9
+
+
 def descending(situation: Situation, targets: Mapping[str, int]) -> list[str]:
     """Variants that would shrink, dearest replica first."""
 
@@ -183,7 +213,7 @@ def kept_ready(situation: Situation, proposal: Proposal, after: Mapping[str, int
     counts = [target] if name not in proposal.plan else range(target, ready)
     for count in counts:
         fleet = {**after, name: min(count, ready)}
-        if count >= ready or (carried(fleet, situation.capacities) >= demand - 1e-9 and sum(fleet.values()) > 0):
+        if count >= ready or carries(situation, fleet, demand):
             return count
     return max(ready, target)
 
@@ -199,15 +229,19 @@ def must_carry(situation: Situation, proposal: Proposal) -> float:
 def bounds(situation: Situation, proposal: Proposal) -> Proposal:
     """Never over `max` and never under `min`, over all variants together, whatever came before.
 
-    Scale-ups are cut first, then what runs (a user who lowers `max` commands a descent, data or no data).
+    Scale-ups are cut first, then what runs (a user who lowers `max` commands a descent, data or no data). Growth is
+    written before descents, so that it waits for the tick after the one that makes room.
     """
-    service, targets = situation.service, dict(proposal.targets)
+    service, targets, wanted = situation.service, dict(proposal.targets), situation.wanted
     names = sorted(targets, key=lambda name: (name in proposal.plan, name))
-    for keep in (situation.wanted, dict.fromkeys(targets, 0)):
-        for name in names:
-            excess = sum(targets.values()) - service.max_replicas
-            if excess > 0:
-                targets[name] = max(min(targets[name], keep[name]), targets[name] - excess, 0)
+    for name in names:
+        excess = sum(max(targets[other], wanted[other]) for other in targets) - service.max_replicas
+        if excess > 0 and targets[name] > wanted[name]:
+            targets[name] = max(wanted[name], targets[name] - excess)
+    for name in names:
+        excess = sum(targets.values()) - service.max_replicas
+        if excess > 0:
+            targets[name] = max(targets[name] - excess, 0)
     missing = service.min_replicas - sum(targets.values())
     for name in sorted(proposal.plan, key=lambda name: -proposal.plan[name]):
         room = max(situation.limits[name] - targets[name], 0)
@@ -248,6 +282,7 @@ RAILS: tuple[Rail, ...] = (
     descent_window,
     rate_limit,
     make_before_break,  # after everything that lowers by less, so that it judges the final descent
+    switch_room,  # over the bridge, which may have filled all the room there is
     other_writer,  # over the decision's own wishes, under the user's commands
     bounds,
     mode,
