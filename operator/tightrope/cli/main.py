@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,3 +64,41 @@ def crd() -> None:
     from tightrope.api.crd import KINDS, as_yaml, crd
 
     print("---\n".join(as_yaml(crd(kind)) for kind in KINDS), end="")
+
+
+@app.command()
+def replay(
+    spec: Annotated[Path, _flag("YAML file with the InferenceDeployment.")],
+    pools: Annotated[Path, _flag("YAML file with its ComputePools.")],
+    trace: Annotated[Path | None, _flag("CSV file (plain or .gz) of rates, counts or requests.")] = None,
+    generate: Annotated[str | None, _flag("Instead of a trace: diurnal, step, spike, ...; see docs/replay.md.")] = None,
+    hours: Annotated[float, _flag("With --generate: how long [24].")] = 24.0,
+    rate: Annotated[float | None, _flag("With --generate: the mean, in requests per second.")] = None,
+    peak: Annotated[float | None, _flag("With --generate: the highest rate [what suits the kind].")] = None,
+    column: Annotated[str | None, _flag("Which column of the trace, where it has several.")] = None,
+    dispersion: Annotated[float, _flag("How bursty requests are within a step of the trace; 1 is Poisson [1].")] = 1.0,
+    service: Annotated[str | None, _flag("Which InferenceDeployment, where the file has several.")] = None,
+    policy: Annotated[list[str] | None, _flag("A policy to play; may be given again [all].")] = None,
+    tuned: Annotated[bool, _flag("Also search the settings of every peer for the cheapest in hindsight.")] = False,
+    bounds: Annotated[bool, _flag("Also find the cheapest schedule for somebody who knows every arrival.")] = False,
+    output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
+    seed: Annotated[int, _flag("Seed of everything random [0].")] = 0,
+) -> None:
+    """What Tightrope, and what others would have done with this demand, and what it would have cost."""
+    from tightrope.cli.replay import chosen_demand, replayed
+    from tightrope.replay.profiles import ReplayError
+
+    try:
+        demand = chosen_demand(
+            trace=trace, column=column, generate=generate, hours=hours, rate=rate, peak=peak, dispersion=dispersion,
+            seed=seed,
+        )  # fmt: skip
+        text, notes = replayed(
+            demand=demand, spec=spec, pools=pools, service_name=service,
+            policies=policy or [], tuned=tuned, bounds=bounds, output=output, seed=seed,
+        )  # fmt: skip
+    except ReplayError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(*notes, sep="\n", file=sys.stderr)
+    print(text, end="")

@@ -1,0 +1,99 @@
+"""`tightrope replay`: what a policy would have done over recorded demand, and what it would have cost."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tightrope.replay import contest, generators
+from tightrope.replay.assumptions import Assumptions
+from tightrope.replay.bounds import Bound, bound
+from tightrope.replay.demand import Demand
+from tightrope.replay.inputs.manifests import read_pools, read_service
+from tightrope.replay.inputs.table import read_demand
+from tightrope.replay.policies.register import KINDS, kind_named
+from tightrope.replay.profiles import ReplayError, server_of
+from tightrope.replay.run import Case
+from tightrope.replay.run import Progress as Advance
+from tightrope.replay.score import Course
+from tightrope.replay.seat import PolicyKind
+from tightrope.replay.table import FORMATS, rendered
+
+
+def case_of(*, demand: Demand, spec: Path, pools: Path, service_name: str | None, seed: int) -> Case:
+    """The case that these files describe. Raises ReplayError."""
+    service, known = read_service(spec, name=service_name), read_pools(pools)
+    servers = {variant.name: server_of(service, variant) for variant in service.variants}
+    case = Case(service=service, pools=known, demand=demand, assumptions=Assumptions(servers=servers), seed=seed)
+    case.profiles()
+    return case
+
+
+def courses(case: Case, kinds: list[PolicyKind], *, tuned: bool) -> list[Course]:
+    """The best course of each policy, with a progress bar on stderr."""
+    found = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        for kind in kinds:
+            entries = contest.entries(case, kind, tuned=tuned and bool(kind.knobs))
+            task = bar.add_task(kind.title, total=case.demand.duration_seconds * len(entries), done="")
+            played = [
+                contest.played(case, entry, advancing(bar, task, number * case.demand.duration_seconds))
+                for number, entry in enumerate(entries)
+            ]
+            found.append(contest.best(played))
+            bar.remove_task(task)
+    return found
+
+
+def advancing(bar: Progress, task: TaskID, offset: float) -> Advance:
+    """What moves this task of the bar, for a run that begins `offset` seconds into it."""
+
+    def advance(seconds: float, requests: int) -> None:
+        bar.update(task, completed=offset + seconds, done=f"{requests:,} requests")
+
+    return advance
+
+
+def chosen_demand(
+    *, trace: Path | None, column: str | None, generate: str | None, hours: float, rate: float | None,
+    peak: float | None, dispersion: float, seed: int,
+) -> Demand:  # fmt: skip
+    """The recorded or the made-up demand that was asked for, and only one of them. Raises ReplayError."""
+    if (trace is None) == (generate is None):
+        raise ReplayError("write either --trace FILE or --generate KIND: one demand is replayed at a time")
+    if trace is not None:
+        return read_demand(trace, column=column, dispersion=dispersion)
+    assert generate is not None
+    if rate is None:
+        raise ReplayError("--rate is missing: write the mean requests per second of --generate")
+    return generators.generate(generate, hours=hours, rate=rate, peak=peak, seed=seed, dispersion=dispersion)
+
+
+def replayed(
+    *, demand: Demand, spec: Path, pools: Path, service_name: str | None, policies: list[str],
+    tuned: bool, bounds: bool, output: str, seed: int,
+) -> tuple[str, list[str]]:  # fmt: skip
+    """What goes to stdout, and the notes for stderr. Raises ReplayError."""
+    if output not in FORMATS:
+        raise ReplayError(f"--output {output} is unknown: write {', '.join(FORMATS)}")
+    kinds = [kind_named(name) for name in policies] or list(KINDS)
+    case = case_of(demand=demand, spec=spec, pools=pools, service_name=service_name, seed=seed)
+    found = courses(case, kinds, tuned=tuned)
+    notes = [f"demand: {demand.source}", *demand.notes, *(f"assumed: {line}" for line in case.assumptions.sentences())]
+    scores = [course.score for course in found]
+    if not bounds:
+        return rendered(scores, output), notes
+    limit = bound(case)
+    notes.append(bound_in_words(limit))
+    return rendered([*scores, limit.course.score], output, clairvoyant=limit.clairvoyant), notes
+
+
+def bound_in_words(limit: Bound) -> str:
+    """What the clairvoyant's cost means, and how sure it is."""
+    currency = limit.course.score.currency
+    return (
+        f"clairvoyant: {limit.clairvoyant:.2f} {currency} is the best schedule found for somebody who knows every "
+        f"arrival; no schedule by the minute costs less than {limit.relaxed:.2f} (gap {limit.gap:.0%}); without any "
+        f"start-up, and never over capacity, it would be {limit.unreachable:.2f}"
+    )

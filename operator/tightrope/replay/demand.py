@@ -1,0 +1,61 @@
+"""The arrivals that a replay plays: a rate over time or single requests, with the stretches nobody recorded.
+
+`inputs/` reads it from files and Prometheus, `generators` makes it up; `run` plays it and `bounds` looks ahead in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tightrope.dataplane.arrivals import Arrivals, RandomArrivals, RecordedArrivals
+from tightrope.dataplane.curve import RateCurve
+from tightrope.dataplane.outcomes import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Requests from 0 to `duration_seconds`.
+
+    Either `curve` (requests per second over time; arrivals are drawn from it with this `dispersion`, 1 for Poisson) or
+    `times` (ascending arrival times in seconds of every single request).
+    `gaps` are stretches (start, end) in which demand is unknown: nothing is played there and nothing is scored.
+    `start_unix` is when second 0 was, None if the source does not say. `source` is one sentence for the report.
+    """
+
+    name: str
+    duration_seconds: float
+    source: str
+    curve: RateCurve | None = None
+    times: Floats | None = None
+    gaps: tuple[tuple[float, float], ...] = ()
+    dispersion: float = 1.0
+    start_unix: float | None = None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        if (self.curve is None) == (self.times is None):
+            raise ValueError(f"demand {self.name} needs a rate curve or request times, and not both")
+
+    def arrivals(self, *, seed: int) -> Arrivals:
+        """A fresh stream of these arrivals; the same seed gives the same requests."""
+        if self.times is not None:
+            return RecordedArrivals(self.times)
+        assert self.curve is not None
+        return RandomArrivals(self.curve, dispersion=self.dispersion, seed=seed)
+
+    def expected(self, edges: Floats) -> Floats:
+        """Requests expected (or recorded) between one edge (seconds, ascending) and the next: one fewer value."""
+        if self.times is not None:
+            return np.diff(np.searchsorted(self.times, edges)).astype(np.float64)
+        assert self.curve is not None
+        curve = self.curve
+        return np.diff(np.array([curve.expected(edge) for edge in edges]))
+
+    def known_share(self, edges: Floats) -> Floats:
+        """The share (0..1) of each stretch between two edges in which demand is known."""
+        missing = np.zeros(len(edges) - 1)
+        for start, end in self.gaps:
+            missing += np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0.0, None)
+        share: Floats = 1.0 - missing / np.diff(edges)
+        return share

@@ -1,0 +1,207 @@
+"""The metrics of one replay as a Prometheus would hold them: sampled at its interval, seen with its delay.
+
+`run` counts into a Meter and samples it; policies read it through `seat.Metrics`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tightrope.dataplane.outcomes import Floats, Outcomes
+from tightrope.dataplane.servers import Server
+from tightrope.replay.seat import Counter, Gauge
+
+COUNTERS: tuple[Counter, ...] = (
+    "arrivals", "finished", "good", "dropped", "latency_seconds", "queue_seconds", "busy_seconds", "ready_seconds",
+)  # fmt: skip
+BUCKETS_PER_DOUBLING = 4
+STALE_SCRAPES = 2.5  # a newest sample older than so many intervals says nothing about now
+
+
+def bounds_around(threshold_seconds: float) -> Floats:
+    """Histogram bounds in seconds, four to a doubling, from 1/64 to 64 thresholds; one of them is the threshold."""
+    steps = np.arange(-6 * BUCKETS_PER_DOUBLING, 6 * BUCKETS_PER_DOUBLING + 1)
+    bounds: Floats = threshold_seconds * 2.0 ** (steps / BUCKETS_PER_DOUBLING)
+    return bounds
+
+
+def quantile_of(counts: Floats, bounds: Floats, q: float) -> float | None:
+    """The latency below which a share q of these bucket counts lies, linear inside its bucket as Prometheus'
+    histogram_quantile; the last bound for what lies beyond. None without counts."""
+    total = float(counts.sum())
+    if total <= 0:
+        return None
+    cumulative = np.cumsum(counts)
+    index = int(np.searchsorted(cumulative, q * total))
+    if index >= len(bounds):
+        return float(bounds[-1])
+    below = float(cumulative[index - 1]) if index else 0.0
+    start = float(bounds[index - 1]) if index else 0.0
+    inside = (q * total - below) / max(float(counts[index]), 1e-12)
+    return start + (float(bounds[index]) - start) * inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One scrape: counters (counter, variant) and latency buckets (variant, bucket) since the start, and the gauges
+    of each ready replica by variant."""
+
+    at: float
+    counters: Floats
+    buckets: Floats
+    replicas: Mapping[str, Sequence[tuple[int, int]]]
+
+
+class Meter:
+    """Counts, samples, and answers about the samples. Times are seconds since the replay began."""
+
+    def __init__(
+        self, variants: Sequence[str], *, threshold_seconds: float, every: float, delay: float, memory_seconds: float
+    ) -> None:
+        self.bounds = bounds_around(threshold_seconds)
+        self._threshold = threshold_seconds
+        self._index = {name: place for place, name in enumerate(variants)}
+        self._counters = np.zeros((len(COUNTERS), len(variants)))
+        self._buckets = np.zeros((len(variants), len(self.bounds) + 1))
+        self._every, self._delay = every, delay
+        self._keep = math.ceil(memory_seconds / every) + 4
+        self._samples: list[Sample] = []
+        self.now = 0.0
+
+    def count(self, variant: str, ended: Outcomes) -> None:
+        """These requests ended at replicas of this variant."""
+        column = self._index[variant]
+        finished = ended.finished
+        latency = ended.latency[finished]
+        good = int(np.count_nonzero(latency <= self._threshold))
+        waits = float(ended.wait[finished].sum())
+        self._add(column, finished=len(latency), good=good, dropped=len(ended) - len(latency), queue_seconds=waits)
+        self._add(column, latency_seconds=float(latency.sum()))
+        places = np.searchsorted(self.bounds, latency, side="left")
+        self._buckets[column] += np.bincount(places, minlength=self._buckets.shape[1])
+
+    def drop(self, ended: Outcomes) -> None:
+        """These requests found nobody; the first variant's counters take them, as a gateway's would."""
+        self._add(0, dropped=len(ended), arrivals=len(ended))
+
+    def use(self, variant: str, *, arrivals: int, busy: float, ready: float) -> None:
+        """Requests that came to a variant's replicas, and replica-seconds they were at work and ready."""
+        self._add(self._index[variant], arrivals=arrivals, busy_seconds=busy, ready_seconds=ready)
+
+    def scrape(self, at: float, replicas: Mapping[str, Sequence[Server]]) -> None:
+        """Take a sample now; `replicas` are the ready ones of each variant."""
+        gauges = {name: [(server.queued, server.running) for server in servers] for name, servers in replicas.items()}
+        sample = Sample(at=at, counters=self._counters.copy(), buckets=self._buckets.copy(), replicas=gauges)
+        self._samples.append(sample)
+        if len(self._samples) > 2 * self._keep:
+            del self._samples[: -self._keep]
+
+    def _add(self, column: int, **amounts: float) -> None:
+        for name, amount in amounts.items():
+            self._counters[_ROW[name], column] += amount
+
+    # What a policy asks (seat.Metrics)
+
+    def rate(self, counter: Counter, window_seconds: float, variant: str | None = None) -> float | None:
+        pair = self._window(window_seconds)
+        if pair is None:
+            return None
+        first, last = pair
+        grown = last.counters[_ROW[counter]] - first.counters[_ROW[counter]]
+        return float(self._of(grown, variant)) / (last.at - first.at)
+
+    def gauge(self, name: Gauge, variant: str | None = None) -> float | None:
+        newest = self._newest()
+        return None if newest is None else self._gauge(newest, name, variant)
+
+    def gauge_mean(self, name: Gauge, window_seconds: float, variant: str | None = None) -> float | None:
+        values = [self._gauge(sample, name, variant) for sample in self._within(window_seconds)]
+        return sum(values) / len(values) if values else None
+
+    def gauge_max(self, name: Gauge, window_seconds: float, variant: str | None = None) -> float | None:
+        return max((self._gauge(sample, name, variant) for sample in self._within(window_seconds)), default=None)
+
+    def per_replica(self, name: Gauge, variant: str | None = None) -> Floats:
+        newest = self._newest()
+        if newest is None:
+            return np.empty(0)
+        return np.array([_read(one, name) for one in _replicas(newest, variant)], dtype=np.float64)
+
+    def quantile(self, q: float, window_seconds: float, variant: str | None = None) -> float | None:
+        pair = self._window(window_seconds)
+        if pair is None:
+            return None
+        grown = pair[1].buckets - pair[0].buckets
+        counts = grown.sum(axis=0) if variant is None else grown[self._index[variant]]
+        return quantile_of(counts, self.bounds, q)
+
+    def mean_latency(self, window_seconds: float, variant: str | None = None) -> float | None:
+        return self._ratio("latency_seconds", "finished", window_seconds, variant)
+
+    def utilisation(self, window_seconds: float, variant: str | None = None) -> float | None:
+        return self._ratio("busy_seconds", "ready_seconds", window_seconds, variant)
+
+    def series(self, counter: Counter, step_seconds: float, count: int) -> Floats:
+        values = np.full(count, np.nan)
+        visible = self._visible()
+        if not visible:
+            return values
+        times = np.array([sample.at for sample in visible])
+        totals = np.array([sample.counters[_ROW[counter]].sum() for sample in visible])
+        edges = times[-1] - step_seconds * np.arange(count, -1, -1)
+        inside = edges >= times[0] - 1e-9
+        at_edges = np.interp(edges, times, totals)
+        known = inside[:-1]
+        values[known] = np.diff(at_edges)[known] / step_seconds
+        return values
+
+    def _ratio(self, over: Counter, under: Counter, window: float, variant: str | None) -> float | None:
+        top, bottom = self.rate(over, window, variant), self.rate(under, window, variant)
+        return top / bottom if top is not None and bottom else None
+
+    def _visible(self) -> list[Sample]:
+        latest = self.now - self._delay + 1e-9
+        end = len(self._samples)
+        while end and self._samples[end - 1].at > latest:
+            end -= 1
+        return self._samples[:end]
+
+    def _newest(self) -> Sample | None:
+        visible = self._visible()
+        if not visible or visible[-1].at < self.now - self._delay - STALE_SCRAPES * self._every:
+            return None
+        return visible[-1]
+
+    def _within(self, window: float) -> list[Sample]:
+        newest = self._newest()
+        return [] if newest is None else [s for s in self._visible() if s.at > newest.at - window + 1e-9]
+
+    def _window(self, window: float) -> tuple[Sample, Sample] | None:
+        """The first and last sample of the window; None when fewer than two are there."""
+        newest = self._newest()
+        if newest is None:
+            return None
+        inside = [sample for sample in self._visible() if sample.at >= newest.at - window - 1e-9]
+        return (inside[0], newest) if inside[0].at < newest.at else None
+
+    def _gauge(self, sample: Sample, name: Gauge, variant: str | None) -> float:
+        replicas = _replicas(sample, variant)
+        return float(len(replicas)) if name == "ready" else sum(_read(one, name) for one in replicas)
+
+    def _of(self, row: Floats, variant: str | None) -> float:
+        return float(row.sum() if variant is None else row[self._index[variant]])
+
+
+_ROW: dict[str, int] = {name: row for row, name in enumerate(COUNTERS)}
+
+
+def _replicas(sample: Sample, variant: str | None) -> list[tuple[int, int]]:
+    chosen = sample.replicas if variant is None else {variant: sample.replicas.get(variant, ())}
+    return [one for replicas in chosen.values() for one in replicas]
+
+
+def _read(one: tuple[int, int], name: Gauge) -> float:
+    queued, running = one
+    return {"queued": queued, "running": running, "in_flight": queued + running, "ready": 1}[name]

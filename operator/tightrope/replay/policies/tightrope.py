@@ -1,0 +1,113 @@
+"""Our seat: the controller's own `decide`, fed with the observation types that the controller feeds it."""
+
+from collections.abc import Mapping
+
+from tightrope.domain.decide import decide
+from tightrope.domain.explain import mix_label
+from tightrope.domain.memory import Memory
+from tightrope.domain.observation import Known, Missing, Observation, Outcomes, Signal, VariantState
+from tightrope.domain.plan import Decision
+from tightrope.replay.score import Beaten, Step
+from tightrope.replay.seat import Metrics, PolicyKind, Seat, Setting
+
+TICK_SECONDS = 15.0  # the operator's default tick and rate window
+RATE_WINDOW_SECONDS = 60.0
+EPOCH = 1_000_000_000.0  # second 0 of a replay as unix seconds: the decision's clock is never near zero
+
+
+class Tightrope:
+    """The decision at every tick, with its memory."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._service, self._pools = setting.service, setting.pools
+        self._memory = Memory()
+        self._last: tuple[float, Mapping[str, int], Decision] | None = None
+
+    def wanted(self, seat: Seat) -> Mapping[str, int]:
+        now = EPOCH + seat.now
+        key = self._service.key
+        decisions, self._memory = decide(
+            services=[self._service],
+            pools=self._pools,
+            observations={key: observation(seat, now)},
+            memory=self._memory,
+            now=now,
+            tick_seconds=TICK_SECONDS,
+            metrics_delay_seconds=RATE_WINDOW_SECONDS / 2,
+        )
+        decision = decisions[key]
+        wanted = {name: variant.wanted for name, variant in seat.variants.items()}
+        wanted.update({write.variant: write.replicas for write in decision.writes})
+        self._last = (seat.now, wanted, decision)
+        return wanted
+
+    def explanation(self) -> Step | None:
+        """The last decision: its reason, its sentence and the plans it beat."""
+        if self._last is None:
+            return None
+        at, replicas, decision = self._last
+        beaten = tuple(
+            Beaten(plan=mix_label(other.replicas), cost_per_hour=other.cost_per_hour, why_not=other.why_not)
+            for other in decision.alternatives
+        )
+        return Step(at=at, replicas=replicas, reason=decision.reason.value, sentence=decision.message, beaten=beaten)
+
+
+def observation(seat: Seat, now: float) -> Observation:
+    """What the controller would see: rates over its window, Missing where no scrape says."""
+    metrics, names = seat.metrics, list(seat.variants)
+    seen = outcomes(metrics, None)
+    return Observation(
+        at=now,
+        demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS), now),
+        variants={name: state(seat, name, now) for name in names},
+        outcomes=seen,
+        outcomes_missing=None if seen else "no finished requests were scraped",
+        errors=signal(metrics.rate("dropped", RATE_WINDOW_SECONDS), now),
+        in_flight=signal(metrics.gauge("in_flight"), now),
+        p99_seconds=signal(metrics.quantile(0.99, RATE_WINDOW_SECONDS), now),
+    )
+
+
+def state(seat: Seat, name: str, now: float) -> VariantState:
+    """One variant as the cluster and its metrics show it."""
+    variant, metrics = seat.variants[name], seat.metrics
+    since = variant.pending_since
+    return VariantState(
+        wanted=variant.wanted,
+        ready=variant.ready,
+        pods=variant.wanted,
+        serving_demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS, name), now),
+        outcomes=outcomes(metrics, name),
+        utilisation=signal(metrics.utilisation(RATE_WINDOW_SECONDS, name), now),
+        unschedulable_since=None if since is None else EPOCH + since,
+        unschedulable=variant.pending,
+        startup_seconds=variant.startup_seconds,
+    )
+
+
+def outcomes(metrics: Metrics, name: str | None) -> Outcomes | None:
+    """Finished and dropped requests of the window: what was dropped was not good."""
+    finished = metrics.rate("finished", RATE_WINDOW_SECONDS, name)
+    good, dropped = (
+        metrics.rate("good", RATE_WINDOW_SECONDS, name), metrics.rate("dropped", RATE_WINDOW_SECONDS, name)
+    )  # fmt: skip
+    if finished is None or good is None or dropped is None or finished + dropped <= 0:
+        return None
+    return Outcomes(total=finished + dropped, good_low=good, good_high=good)
+
+
+def signal(value: float | None, now: float) -> Signal:
+    return Missing(reason="no scrape says") if value is None else Known(value=value, at=now)
+
+
+KIND = PolicyKind(
+    name="tightrope",
+    title="Tightrope",
+    source="the controller's own decision, with its defaults",
+    period_seconds=TICK_SECONDS,
+    build=Tightrope,
+    defaults={},
+    reach="all pools",
+    memory_seconds=2 * RATE_WINDOW_SECONDS,
+)

@@ -1,0 +1,67 @@
+"""What is known of each variant before a replay: how its server works, and what a team would have measured of it."""
+
+import math
+
+from tightrope.dataplane.server_model import Distribution, ServerModel
+from tightrope.domain.performance import capacity_at
+from tightrope.domain.spec import Pools, Service, Variant
+from tightrope.replay.assumptions import Assumptions
+from tightrope.replay.seat import VariantProfile
+
+
+class ReplayError(ValueError):
+    """The replay cannot be done as asked; the message says what to write instead."""
+
+
+def server_of(service: Service, variant: Variant) -> ServerModel:
+    """The server that `variants[].capacity` describes: one request at a time, exponential service times, with which
+    exactly the allowed share of requests misses the threshold at the stated rate.
+
+    An M/M/1 queue keeps P(T > t) = exp(-(mu - rate) t) (Kleinrock, Queueing Systems I, 3.2), hence
+    mu = rate + ln(1/e) / at. Raises ReplayError if no capacity is stated.
+    """
+    prior = variant.capacity
+    if prior is None:
+        raise ReplayError(
+            f"spec.variants[{variant.name}].capacity is missing: a replay without a cluster needs the rate that one "
+            'replica carries, as in "capacity: {rate: 12, at: 300ms}"'
+        )
+    mu = prior.rate_per_second + math.log(1.0 / service.objective.allowed_miss_fraction) / prior.at_seconds
+    return ServerModel(base_seconds=1.0 / mu, distribution=Distribution.EXPONENTIAL)
+
+
+def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: Assumptions) -> VariantProfile:
+    """The profile of one variant. Raises ReplayError for one that cannot run or cannot meet the SLO."""
+    if variant.pool not in pools:
+        known = ", ".join(sorted(pools)) or "none"
+        raise ReplayError(
+            f"spec.variants[{variant.name}].pool is {variant.pool}, and no such ComputePool is given (there is: "
+            f"{known}): add it to the file of --pools"
+        )
+    pool, model = pools[variant.pool], assumptions.servers[variant.name]
+    per_node = pool.replicas_per_node(variant.requests)
+    if per_node < 1:
+        raise ReplayError(
+            f"a replica of variant {variant.name} does not fit an empty node of pool {variant.pool}: lower its "
+            "requests, or name a pool with larger nodes"
+        )
+    assert variant.capacity is not None
+    capacity = capacity_at(variant.capacity, service.objective)
+    if capacity <= 0:
+        raise ReplayError(
+            f"spec.variants[{variant.name}].capacity leaves nothing within "
+            f"{service.objective.threshold_seconds * 1000:.0f}ms: state a capacity measured at that threshold"
+        )
+    return VariantProfile(
+        name=variant.name,
+        pool=variant.pool,
+        capacity=capacity,
+        saturation=model.saturation,
+        service_seconds=model.batch_seconds,
+        batch_limit=model.batch_limit,
+        slots=model.slots,
+        price_per_hour=pool.price_per_node_hour / per_node,
+        time_to_ready_seconds=pool.time_to_ready_seconds,
+        accelerated=pool.node.accelerators > 0,
+        max_replicas=min(service.max_replicas, pool.max_nodes * per_node),
+    )

@@ -1,0 +1,233 @@
+"""One policy over one demand, in virtual time: arrivals, scrapes, turns of the policy, pods that come and go.
+
+`compare` and the command line call `play`. Everything random is drawn from the seed, so that the same call gives the
+same course, and every policy meets the same requests.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from tightrope.dataplane.outcomes import Outcomes, Status
+from tightrope.dataplane.servers import Server
+from tightrope.domain.spec import Pools, Service
+from tightrope.replay.assumptions import Assumptions
+from tightrope.replay.cluster import Cluster
+from tightrope.replay.demand import Demand
+from tightrope.replay.meter import Meter
+from tightrope.replay.profiles import profile_of
+from tightrope.replay.record import MINUTE, Record
+from tightrope.replay.score import Course, Score, Step
+from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
+
+FIRST_SECONDS = 300.0  # every policy starts with what this much of the demand needs
+
+Progress = Callable[[float, int], None]  # seconds played, requests ended
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A policy that says why."""
+
+    def explanation(self) -> Step | None:
+        """Its last turn as a step, or None if it has nothing to say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is the same for all policies: the service, its pools, the demand, the assumptions, and the seed."""
+
+    service: Service
+    pools: Pools
+    demand: Demand
+    assumptions: Assumptions
+    seed: int = 0
+
+    def profiles(self) -> tuple[VariantProfile, ...]:
+        """What is known of each variant. Raises ReplayError."""
+        return tuple(profile_of(self.service, v, self.pools, self.assumptions) for v in self.service.variants)
+
+
+def play(
+    case: Case,
+    kind: PolicyKind,
+    *,
+    knobs: Mapping[str, float],
+    variants: tuple[str, ...],
+    progress: Progress | None = None,
+) -> Course:
+    """The course of this policy with these knobs, on these variants only. Raises ReplayError."""
+    return _Run(case, kind, knobs, variants, progress).course()
+
+
+class _Run:
+    def __init__(
+        self,
+        case: Case,
+        kind: PolicyKind,
+        knobs: Mapping[str, float],
+        variants: tuple[str, ...],
+        progress: Progress | None,
+    ) -> None:
+        self._case, self._kind, self._knobs, self._progress = case, kind, knobs, progress
+        self._profiles = [profile for profile in case.profiles() if profile.name in variants]
+        minutes = MINUTE * np.arange(math.ceil(case.demand.duration_seconds / MINUTE) + 1)
+        self._ahead = case.demand.expected(minutes.astype(np.float64)) / MINUTE
+        self._policy = kind.build(self._setting())
+        names = [variant.name for variant in case.service.variants]
+        every = kind.sample_seconds or case.assumptions.scrape_seconds
+        self._every = every
+        self._meter = Meter(
+            names,
+            threshold_seconds=case.service.objective.threshold_seconds,
+            every=every,
+            delay=case.assumptions.scrape_delay_seconds if kind.sample_seconds is None else 0.0,
+            memory_seconds=kind.memory_seconds,
+        )
+        self._record = Record(case.service, case.demand, names)
+        self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
+        self._arrivals = case.demand.arrivals(seed=case.seed)
+        self._accepted: dict[str, int] = {}
+        self._busy: dict[str, float] = {}
+        self._steps: list[Step] = []
+        self._changes = self._switches = 0
+        self._gap_cost = 0.0
+        self._serving: frozenset[str] = frozenset()
+
+    def _setting(self) -> Setting:
+        return Setting(
+            service=self._case.service,
+            pools=self._case.pools,
+            variants=tuple(self._profiles),
+            knobs=self._knobs,
+            ahead=self._ahead,
+            seed=self._case.seed,
+        )
+
+    def course(self) -> Course:
+        case, now, unknown = self._case, 0.0, 0.0
+        self._cluster.start(self._first())
+        end = case.demand.duration_seconds
+        turn = scrape = 0
+        while now < end:
+            # Turns fall half a scrape after the scrapes: a policy sees samples of every age.
+            next_scrape, next_turn = scrape * self._every, turn * self._kind.period_seconds + self._every / 2
+            then = min(next_scrape, next_turn, self._cluster.next_change(now), end)
+            if then > now:
+                unknown += self._work(now, then)
+                now = then
+            self._settle(now, self._cluster.move(now))
+            if now >= next_scrape:
+                if not self._in_gap(now):
+                    self._meter.scrape(now, self._servers())
+                scrape += 1
+                if self._progress is not None and scrape % 200 == 0:
+                    self._progress(now, self._record.requests)
+            if now >= next_turn and now < end:
+                self._turn(now)
+                turn += 1
+        self._record.cost = self._cluster.cost(now) - self._gap_cost
+        return Course(score=self._score(unknown), timeline=self._record.timeline(), steps=self._steps)
+
+    def _first(self) -> dict[str, int]:
+        """What the first minutes need, on the variant that carries it cheapest."""
+        minutes = max(int(FIRST_SECONDS / MINUTE), 1)
+        rate = float(np.max(self._ahead[:minutes], initial=0.0))
+        service = self._case.service
+
+        def cost(profile: VariantProfile) -> tuple[float, str]:
+            return (math.ceil(rate / profile.capacity) * profile.price_per_hour, profile.name)
+
+        chosen = min(self._profiles, key=cost)
+        count = min(max(math.ceil(rate / chosen.capacity), service.min_replicas, 1), chosen.max_replicas)
+        self._serving = frozenset([chosen.name])
+        return {chosen.name: count}
+
+    def _work(self, start: float, end: float) -> float:
+        """Everybody works from start to end; returns how much of it lies in a gap."""
+        seconds, cluster, meter = end - start, self._cluster, self._meter
+        sent = self._arrivals.until(end)
+        step = cluster.fleet.advance(sent, end)
+        ready = cluster.ready
+        for name, count in ready.items():
+            meter.use(name, arrivals=0, busy=0.0, ready=count * seconds)
+        for pod, server in cluster.fleet.servers.items():
+            self._use(pod, server, end, step.by_pod.get(pod))
+        if len(step.unrouted):
+            meter.drop(step.unrouted)
+        self._record.ended(end, step.everything())
+        gap = sum(max(0.0, min(end, b) - max(start, a)) for a, b in self._case.demand.gaps)
+        price = cluster.price_per_hour
+        self._gap_cost += price * gap / 3600.0
+        self._record.passed(end, seconds, arrived=len(sent), price=price, ready=ready, wanted=cluster.wanted)
+        return gap
+
+    def _use(self, pod: str, server: Server, at: float, ended: Outcomes | None) -> None:
+        variant = pod.rsplit("-", 1)[0]
+        busy = server.busy_seconds(at) / server.model.slots
+        refused = 0 if ended is None else ended.count(Status.REFUSED)
+        came = server.accepted - self._accepted.get(pod, 0) + refused
+        self._meter.use(variant, arrivals=came, busy=busy - self._busy.get(pod, 0.0), ready=0.0)
+        self._accepted[pod], self._busy[pod] = server.accepted, busy
+        if ended is not None:
+            self._meter.count(variant, ended)
+
+    def _settle(self, now: float, lost: list[Outcomes]) -> None:
+        for outcomes in lost:
+            self._record.ended(now, outcomes)
+
+    def _turn(self, now: float) -> None:
+        cluster = self._cluster
+        self._meter.now = now
+        asked = self._policy.wanted(Seat(now=now, variants=cluster.seen(now), metrics=self._meter))
+        before = cluster.wanted
+        after = self._bounded({**before, **{name: int(count) for name, count in asked.items()}})
+        changed = {name: count for name, count in after.items() if count != before[name]}
+        if not changed:
+            return
+        self._changes += len(changed)
+        cluster.scale(changed, now)
+        serving = frozenset(name for name, count in after.items() if count > 0)
+        self._switches += serving != self._serving
+        self._serving = serving
+        said = self._policy.explanation() if isinstance(self._policy, Explains) else None
+        if said is None:
+            said = Step(at=now, replicas=after)
+        self._steps.append(said)
+
+    def _bounded(self, wanted: dict[str, int]) -> dict[str, int]:
+        """Inside spec.replicas, over all variants together; too many are taken from the largest, too few go there."""
+        service = self._case.service
+        wanted = {name: max(count, 0) for name, count in wanted.items()}
+        largest = max(wanted, key=lambda name: (wanted[name], name))
+        total = sum(wanted.values())
+        wanted[largest] += max(service.min_replicas - total, 0) - max(total - service.max_replicas, 0)
+        return wanted
+
+    def _servers(self) -> dict[str, list[Server]]:
+        fleet = self._cluster.fleet
+        found: dict[str, list[Server]] = {variant.name: [] for variant in self._case.service.variants}
+        for pod in fleet.ready:
+            found[pod.rsplit("-", 1)[0]].append(fleet.servers[pod])
+        return found
+
+    def _in_gap(self, now: float) -> bool:
+        return any(start <= now < end for start, end in self._case.demand.gaps)
+
+    def _score(self, unknown: float) -> Score:
+        pools = self._case.pools
+        currency = pools[self._profiles[0].pool].currency
+        return self._record.score(
+            policy=self._kind.name,
+            title=self._kind.title,
+            knobs=self._knobs,
+            used=[profile.name for profile in self._profiles],
+            currency=currency,
+            changes=self._changes,
+            switches=self._switches,
+            unknown_seconds=unknown,
+        )

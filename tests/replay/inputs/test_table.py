@@ -1,0 +1,89 @@
+"""Recorded demand as users have it, and what is said of files that cannot be read."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tightrope.replay.inputs.table import read_demand
+from tightrope.replay.profiles import ReplayError
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_counts_per_minute_become_rates_until_the_next_row(tmp_path: Path) -> None:
+    demand = read_demand(written(tmp_path / "a.csv", "minute,requests\n0,600\n1,1200\n2,0\n"))
+
+    assert demand.duration_seconds == 180.0
+    assert list(demand.expected(np.array([0.0, 60.0, 120.0, 180.0]))) == pytest.approx([600.0, 1200.0, 0.0])
+    assert demand.gaps == ()
+
+
+def test_a_missing_row_and_an_empty_cell_are_unknown_and_not_zero(tmp_path: Path) -> None:
+    demand = read_demand(written(tmp_path / "a.csv", "second,rate\n0,5\n10,5\n20,\n30,5\n60,5\n"))
+
+    assert demand.gaps == ((20.0, 30.0), (40.0, 60.0))
+    assert "2 gaps of 30 s" in demand.notes[0]
+    assert list(demand.expected(np.array([0.0, 20.0, 30.0, 40.0, 60.0, 70.0]))) == pytest.approx([100, 0, 50, 0, 50])
+
+
+def test_one_of_several_columns_must_be_chosen_and_tokens_are_no_demand(tmp_path: Path) -> None:
+    several = written(tmp_path / "a.csv", "minute,job0,job1\n0,60,120\n1,60,120\n")
+    with pytest.raises(ReplayError, match=r"job0, job1.*--column"):
+        read_demand(several)
+    assert read_demand(several, column="job1").expected(np.array([0.0, 60.0])) == pytest.approx([120.0])
+
+    tokens = written(tmp_path / "b.csv", "second,requests,input_tokens,output_tokens\n0,2,9,9\n1,4,9,9\n")
+    assert read_demand(tokens).expected(np.array([0.0, 2.0])) == pytest.approx([6.0])
+
+
+def test_single_requests_keep_their_own_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"t,input_tokens,output_tokens\n5.0,10,20\n6.5,30,40\n8.0,50,60\n"))
+    demand = read_demand(path)
+
+    assert demand.times is not None and list(demand.times) == [0.0, 1.5, 3.0]
+
+
+def test_a_file_of_numbers_alone_needs_no_header(tmp_path: Path) -> None:
+    assert read_demand(written(tmp_path / "a.csv", "0,5\n60,7\n")).expected(np.array([60.0, 120.0])) == 420.0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("time,rate\n", "nothing under it"),
+        ("time,rate\n0,5\n", "one row only"),
+        ("time,rate\n0,5\n9,5\n4,5\n", "line 4.*sort"),
+        ("time,rate\n0,5\n9,5\n9,6\n", "line 4.*leave one"),
+        ("time,rate\n0,5\n9,-1\n", "line 3: rate is -1"),
+        ("time,rate\n0,5\n9,inf\n", "line 3: rate is inf"),
+        ("time,rate\n0,5\n9,many\n", "line 3: rate is 'many': write a number"),
+        ("time,rate\n0,5\n9\n", "line 3: it has 1 columns"),
+        ("when,rate\n0,5\n9,5\n", "first column is 'when'"),
+        ("time,rate\n0,\n9,\n", "every cell"),
+        ("0,1,2\n1,2,3\n", "need a header"),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_named_with_its_line_and_what_to_write(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = written(tmp_path / "junk.csv", text)
+    with pytest.raises(ReplayError, match=words) as failed:
+        read_demand(path)
+    assert str(path) in str(failed.value)
+
+
+def test_files_that_are_no_text_or_not_there_say_so(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"time,rate\n0,1\n")[:12])
+    with pytest.raises(ReplayError, match="not text"):
+        read_demand(tmp_path / "a.csv")
+    for name in ("b.csv.gz", "c.csv", "."):
+        with pytest.raises(ReplayError, match="write the path of a CSV file"):
+            read_demand(tmp_path / name)

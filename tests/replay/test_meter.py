@@ -1,0 +1,102 @@
+"""Metrics as a Prometheus would hold them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tightrope.dataplane.outcomes import Outcomes, Status
+from tightrope.replay.meter import Meter, bounds_around, quantile_of
+
+
+def ended(*latencies: float, status: Status = Status.FINISHED) -> Outcomes:
+    count = len(latencies)
+    return Outcomes(
+        arrival=np.zeros(count),
+        wait=np.array(latencies) / 2,
+        service=np.array(latencies) / 2,
+        status=np.full(count, int(status), dtype=np.int8),
+    )
+
+
+def meter(**changes) -> Meter:
+    values = {"threshold_seconds": 0.3, "every": 15.0, "delay": 1.0, "memory_seconds": 600.0}
+    return Meter(["cpu", "gpu"], **(values | changes))
+
+
+def scraped(target: Meter, times, per_scrape: int = 30) -> None:
+    for at in times:
+        target.scrape(at, {})
+        target.use("cpu", arrivals=per_scrape, busy=3.0, ready=15.0)
+        target.count("cpu", ended(*[0.1] * (per_scrape - 3), *[0.9] * 3))
+
+
+def test_rates_are_increases_over_the_window_of_the_samples() -> None:
+    target = meter()
+    scraped(target, range(0, 121, 15))
+    target.now = 121.0
+
+    assert target.rate("arrivals", 60.0) == pytest.approx(2.0)
+    assert target.rate("good", 60.0, "cpu") == pytest.approx(1.8)
+    assert target.rate("arrivals", 60.0, "gpu") == 0.0
+    assert target.utilisation(60.0, "cpu") == pytest.approx(0.2)
+    assert target.utilisation(60.0, "gpu") is None
+    assert target.mean_latency(60.0) == pytest.approx(0.18)
+    assert list(target.series("arrivals", 30.0, 3)) == pytest.approx([2.0, 2.0, 2.0])
+
+
+def test_a_sample_is_not_seen_before_its_delay_has_passed() -> None:
+    target = meter()
+    scraped(target, [0.0, 15.0])
+    target.now = 15.5
+    assert target.rate("arrivals", 60.0) is None
+    target.now = 16.0
+    assert target.rate("arrivals", 60.0) == pytest.approx(2.0)
+
+
+def test_when_scrapes_stop_nothing_is_known_rather_than_zero() -> None:
+    target = meter()
+    scraped(target, range(0, 121, 15))
+    target.now = 200.0
+
+    assert target.rate("arrivals", 60.0) is None
+    assert target.gauge("queued") is None
+    assert target.quantile(0.5, 60.0) is None
+
+
+def test_series_say_nan_where_nothing_was_recorded() -> None:
+    target = meter()
+    scraped(target, [0.0, 15.0, 30.0])
+    target.now = 31.0
+    series = target.series("arrivals", 15.0, 4)
+
+    assert np.isnan(series[:2]).all()
+    assert list(series[2:]) == pytest.approx([2.0, 2.0])
+
+
+def test_dropped_requests_count_as_dropped_and_not_as_answers() -> None:
+    target = meter()
+    target.scrape(0.0, {})
+    target.count("gpu", ended(0.1, 0.1, status=Status.REFUSED))
+    target.scrape(15.0, {})
+    target.now = 16.0
+
+    assert target.rate("dropped", 60.0, "gpu") == pytest.approx(2 / 15)
+    assert target.rate("finished", 60.0) == 0.0
+
+
+def test_the_threshold_is_a_bound_of_the_histogram() -> None:
+    assert 0.3 in bounds_around(0.3)
+
+
+@given(st.lists(st.floats(0.01, 5.0), min_size=1, max_size=200), st.floats(0.01, 0.99))
+def test_quantiles_are_right_to_within_their_bucket(values: list[float], q: float) -> None:
+    bounds = bounds_around(0.3)
+    counts = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds) + 1)
+    true = (
+        sorted(values)[min(int(np.ceil(q * len(values))) - 1, len(values) - 1)] if q * len(values) > 1 else min(values)
+    )
+    found = quantile_of(counts.astype(float), bounds, q)
+
+    assert found is not None
+    assert true / 2 ** (1 / 4) - 1e-9 <= found <= true * 2 ** (1 / 4) + 1e-9
