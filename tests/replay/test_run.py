@@ -7,7 +7,7 @@ import pytest
 from replay.cases import case, told
 
 from tightrope.replay.policies import tightrope
-from tightrope.replay.run import play
+from tightrope.replay.run import play, rate_by_minute
 
 BOTH = ("cpu", "gpu")
 
@@ -99,3 +99,12 @@ def test_the_worst_hour_and_the_time_in_violation_show_what_a_mean_hides() -> No
     assert score.worst_hour < 0.1
     assert 3600 <= score.longest_violation_seconds <= 4500
     assert not score.met
+
+
+def test_the_rate_of_a_minute_counts_only_what_is_known_of_it() -> None:
+    half = case([(0, 10.0), (90, 10.0), (90, 0.0)], seconds=210.0, gaps=[(90.0, 180.0)]).demand
+    rates = rate_by_minute(half)
+
+    assert list(rates[:2]) == pytest.approx([10.0, 10.0])
+    assert math.isnan(rates[2])
+    assert rates[3] == 0.0

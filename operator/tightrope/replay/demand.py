@@ -47,7 +47,11 @@ class Demand:
     def expected(self, edges: Floats) -> Floats:
         """Requests expected (or recorded) between one edge (seconds, ascending) and the next: one fewer value."""
         if self.times is not None:
-            return np.diff(np.searchsorted(self.times, edges)).astype(np.float64)
+            before = np.searchsorted(self.times, edges, side="right")
+            before[0] = np.searchsorted(
+                self.times, edges[0], side="left"
+            )  # an edge belongs to the stretch that ends there
+            return np.diff(before).astype(np.float64)
         assert self.curve is not None
         curve = self.curve
         return np.diff(np.array([curve.expected(edge) for edge in edges]))

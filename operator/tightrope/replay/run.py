@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tightrope.dataplane.outcomes import Outcomes, Status
+from tightrope.dataplane.outcomes import Floats, Outcomes, Status
 from tightrope.dataplane.servers import Server
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
@@ -75,8 +75,7 @@ class _Run:
     ) -> None:
         self._case, self._kind, self._knobs, self._progress = case, kind, knobs, progress
         self._profiles = [profile for profile in case.profiles() if profile.name in variants]
-        minutes = MINUTE * np.arange(math.ceil(case.demand.duration_seconds / MINUTE) + 1)
-        self._ahead = case.demand.expected(minutes.astype(np.float64)) / MINUTE
+        self._ahead = rate_by_minute(case.demand)
         self._policy = kind.build(self._setting())
         names = [variant.name for variant in case.service.variants]
         every = kind.sample_seconds or case.assumptions.scrape_seconds
@@ -136,7 +135,7 @@ class _Run:
     def _first(self) -> dict[str, int]:
         """What the first minutes need, on the variant that carries it cheapest."""
         minutes = max(int(FIRST_SECONDS / MINUTE), 1)
-        rate = float(np.max(self._ahead[:minutes], initial=0.0))
+        rate = float(np.nanmax(np.append(self._ahead[:minutes], 0.0)))
         service = self._case.service
 
         def cost(profile: VariantProfile) -> tuple[float, str]:
@@ -231,3 +230,13 @@ class _Run:
             switches=self._switches,
             unknown_seconds=unknown,
         )
+
+
+def rate_by_minute(demand: Demand) -> Floats:
+    """Requests per second expected in each minute, over the part of it that is known; NaN where none is."""
+    whole = MINUTE * np.arange(math.ceil(demand.duration_seconds / MINUTE) + 1, dtype=np.float64)
+    edges = np.minimum(whole, demand.duration_seconds)
+    known = np.diff(edges) * demand.known_share(edges)
+    expected = demand.expected(edges)
+    rates: Floats = np.divide(expected, known, out=np.full(len(known), math.nan), where=known > 0)
+    return rates

@@ -27,7 +27,7 @@ def test_a_missing_row_and_an_empty_cell_are_unknown_and_not_zero(tmp_path: Path
     demand = read_demand(written(tmp_path / "a.csv", "second,rate\n0,5\n10,5\n20,\n30,5\n60,5\n"))
 
     assert demand.gaps == ((20.0, 30.0), (40.0, 60.0))
-    assert "2 gaps of 30 s" in demand.notes[0]
+    assert "gaps: 2, 30 s in all" in demand.notes[0]
     assert list(demand.expected(np.array([0.0, 20.0, 30.0, 40.0, 60.0, 70.0]))) == pytest.approx([100, 0, 50, 0, 50])
 
 
@@ -47,6 +47,28 @@ def test_single_requests_keep_their_own_times(tmp_path: Path) -> None:
     demand = read_demand(path)
 
     assert demand.times is not None and list(demand.times) == [0.0, 1.5, 3.0]
+    assert list(demand.expected(np.array([0.0, 1.5, 3.0]))) == [2.0, 1.0]
+
+
+def test_counts_keep_their_sum_where_a_row_is_shorter_or_longer_than_most(tmp_path: Path) -> None:
+    demand = read_demand(written(tmp_path / "a.csv", "second,requests\n0,10\n60,10\n90,10\n150,10\n230,10\n290,10\n"))
+    edges = np.array([0.0, 60.0, 90.0, 150.0, 230.0, 290.0, 350.0])
+
+    assert list(demand.expected(edges)) == pytest.approx([10.0] * 6)
+
+
+def test_known_columns_are_known_however_they_are_capitalised(tmp_path: Path) -> None:
+    demand = read_demand(written(tmp_path / "a.csv", "Second,Rate\n0,100\n60,100\n"))
+    assert demand.expected(np.array([0.0, 60.0])) == pytest.approx([6000.0])
+
+
+def test_timestamps_say_when_the_trace_began(tmp_path: Path) -> None:
+    rows = "timestamp,rate\n2026-03-01T08:00:00Z,5\n2026-03-01T09:01:00+01:00,5\n"
+    demand = read_demand(written(tmp_path / "a.csv", rows))
+
+    assert (demand.start_unix, demand.duration_seconds) == (1772352000.0, 120.0)
+    with pytest.raises(ReplayError, match=r"line 2.*with its zone"):
+        read_demand(written(tmp_path / "b.csv", "timestamp,rate\n2026-03-01T08:00:00,5\n2026-03-01T08:01:00,5\n"))
 
 
 def test_a_file_of_numbers_alone_needs_no_header(tmp_path: Path) -> None:
@@ -68,6 +90,9 @@ def test_a_file_of_numbers_alone_needs_no_header(tmp_path: Path) -> None:
         ("when,rate\n0,5\n9,5\n", "first column is 'when'"),
         ("time,rate\n0,\n9,\n", "every cell"),
         ("0,1,2\n1,2,3\n", "need a header"),
+        ("second,mean_input_tokens\n0,5\n1,5\n", "mean_input_tokens are no demand"),
+        ("second,requests,job\n0,5,5\n1,5,5\n", "requests, job.*--column"),
+        ("time,rate,rate\n0,5,5\n1,5,5\n", "2 columns rate"),
     ],
 )
 def test_a_file_that_cannot_be_played_is_named_with_its_line_and_what_to_write(

@@ -2,11 +2,13 @@
 
 import csv
 import gzip
+import io
 import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from tightrope.replay.profiles import ReplayError
 
 TIMES = {"time": 1.0, "t": 1.0, "second": 1.0, "minute": 60.0, "timestamp": 1.0}  # seconds a unit
 RATES = ("rate", "rate_rps")
+TOKENS = ("input_tokens", "output_tokens")
 DESCRIPTIVE = (
-    "input_tokens", "output_tokens", "mean_input_tokens", "mean_output_tokens",
+    *TOKENS, "mean_input_tokens", "mean_output_tokens",
     "client_cv_rate_weighted", "top_client_share", "token_coverage",
 )  # fmt: skip
+KNOWN = {*TIMES, *RATES, "requests", *DESCRIPTIVE}
 SHAPES = "write `time,rate` (seconds, requests per second), `minute,requests`, or one request `time` a line"
 
 
@@ -36,6 +40,24 @@ class _Sheet:
         """One column; NaN for an empty cell where `blank` cells are allowed."""
         place = self.header.index(name)
         return [self._number(line, name, row[place].strip(), blank) for line, row in self.rows]
+
+    def instants(self) -> list[float]:
+        """The first column as unix seconds, written so or as in RFC 3339."""
+        return [self._instant(line, row[0].strip()) for line, row in self.rows]
+
+    def _instant(self, line: int, text: str) -> float:
+        if _is_number(text):
+            return self._number(line, "timestamp", text, False)
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            raise ReplayError(
+                f"{self.path}, line {line}: timestamp is {text!r}: write unix seconds, or a time with its zone as in "
+                "2026-03-01T08:00:00Z"
+            )
+        return found.timestamp()
 
     def _number(self, line: int, name: str, text: str, blank: bool) -> float:
         if blank and text.lower() in ("", "nan", "null"):
@@ -60,6 +82,12 @@ def read_demand(path: Path, *, column: str | None = None, dispersion: float = 1.
     times = times - times[0]
     candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
     if not candidates:
+        if column is not None:
+            raise ReplayError(f"{path}: --column {column} is not there: every line is one request")
+        if others := [name for name in sheet.header[1:] if name not in TOKENS]:
+            raise ReplayError(
+                f"{path}: {', '.join(others)} are no demand: add a column of rates or of counts; {SHAPES}"
+            )
         return _requests(sheet.path, times, start_unix)
     return _steps(sheet, times, _chosen(sheet, candidates, column), dispersion, start_unix)
 
@@ -83,23 +111,23 @@ def _steps(sheet: _Sheet, times: np.ndarray, name: str, dispersion: float, start
     _check_ascending(sheet, times)
     step = Counter(np.round(np.diff(times), 6).tolist()).most_common(1)[0][0]
     values = np.array(sheet.numbers(name, blank=True))
-    rates = values if name in RATES else values / step
-    if np.isnan(rates).all():
+    if np.isnan(values).all():
         raise ReplayError(f"{sheet.path}: every cell of column {name} is empty: choose another with --column")
     points: list[tuple[float, float]] = []
     gaps: list[tuple[float, float]] = []
-    for index, (start, rate) in enumerate(zip(times.tolist(), rates.tolist(), strict=True)):
+    for index, (start, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True)):
         follows = float(times[index + 1]) if index + 1 < len(times) else start + step
         end = start + step if follows > start + 1.5 * step else follows
-        if math.isnan(rate):
+        if math.isnan(value):
             _extend(gaps, start, end)
-        points += [(start, 0.0 if math.isnan(rate) else rate), (end, 0.0 if math.isnan(rate) else rate)]
+        rate = 0.0 if math.isnan(value) else value if name in RATES else value / (end - start)
+        points += [(start, rate), (end, rate)]
         if end < follows:
             _extend(gaps, end, follows)
             points += [(end, 0.0), (follows, 0.0)]
     unknown = sum(end - start for start, end in gaps)
     notes = (
-        (f"{len(gaps)} gaps of {unknown:g} s in all are unknown: not served, not billed, not scored",) if gaps else ()
+        (f"gaps: {len(gaps)}, {unknown:g} s in all, are unknown: not served, not billed, not scored",) if gaps else ()
     )
     kind = "requests per second" if name in RATES else f"requests per {step:g} s"
     return Demand(
@@ -126,17 +154,16 @@ def _chosen(sheet: _Sheet, candidates: Sequence[str], column: str | None) -> str
     listed = ", ".join(candidates)
     if column is not None and column not in candidates:
         raise ReplayError(f"{sheet.path}: --column {column} is not there; there is: {listed}")
-    known = [name for name in (*RATES, "requests") if name in candidates]
-    if column is None and len(candidates) > 1 and len(known) != 1:
+    if column is None and len(candidates) > 1:
         raise ReplayError(f"{sheet.path}: there are several columns ({listed}): choose one with --column")
-    return column or (known[0] if len(known) == 1 else candidates[0])
+    return column or candidates[0]
 
 
 def _times(sheet: _Sheet) -> np.ndarray:
     name = sheet.header[0]
     if name not in TIMES:
         raise ReplayError(f"{sheet.path}: the first column is {name!r}: name it {', '.join(TIMES)}; {SHAPES}")
-    times = np.array(sheet.numbers(name)) * TIMES[name]
+    times = np.array(sheet.instants() if name == "timestamp" else sheet.numbers(name)) * TIMES[name]
     for index in np.flatnonzero(np.diff(times) < 0)[:1].tolist():
         line = sheet.rows[index + 1][0]
         raise ReplayError(
@@ -156,12 +183,15 @@ def _sheet(path: Path) -> _Sheet:
     lines = _lines(path)
     if not lines:
         raise ReplayError(f"{path}: the file is empty: {SHAPES}")
-    header = [cell.strip().lower() if cell.strip().lower() in TIMES else cell.strip() for cell in lines[0][1]]
+    header = [known if (known := cell.strip().lower()) in KNOWN else cell.strip() for cell in lines[0][1]]
     rows = lines[1:]
     if _is_number(header[0]):
         if len(header) > 2:
             raise ReplayError(f"{path}: {len(header)} columns need a header in the first line: {SHAPES}")
         header, rows = ["time", "rate"][: len(header)], lines
+    for name in header:
+        if header.count(name) > 1:
+            raise ReplayError(f"{path}: there are {header.count(name)} columns {name}: give each a name of its own")
     if not rows:
         raise ReplayError(f"{path}: there is a header and nothing under it: {SHAPES}")
     for line, row in rows:
@@ -174,7 +204,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Every line that is neither empty nor a comment, with its number."""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        numbered = enumerate(csv.reader(raw.decode("utf-8-sig").splitlines()), start=1)
+        numbered = enumerate(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")), start=1)
         return [(line, row) for line, row in numbered if row and any(row) and not row[0].startswith("#")]
     except (UnicodeDecodeError, csv.Error):
         raise ReplayError(f"{path}: this is not text: {SHAPES}") from None

@@ -1,6 +1,20 @@
 """Every policy by name, ours first."""
 
-from tightrope.replay.policies import aiad, apa, hpa, keda, kpa, one_shot, static_mean, static_peak, tightrope
+from tightrope.replay.policies import (
+    aiad,
+    apa,
+    hpa,
+    infaas,
+    keda,
+    kpa,
+    kubeai,
+    one_shot,
+    ray_serve,
+    skyserve,
+    static_mean,
+    static_peak,
+    tightrope,
+)
 from tightrope.replay.profiles import ReplayError
 from tightrope.replay.seat import PolicyKind
 
@@ -10,6 +24,10 @@ KINDS: tuple[PolicyKind, ...] = (
     keda.KIND,
     kpa.KIND,
     apa.KIND,
+    ray_serve.KIND,
+    skyserve.KIND,
+    kubeai.KIND,
+    infaas.KIND,
     aiad.KIND,
     one_shot.KIND,
     static_peak.KIND,
