@@ -102,3 +102,40 @@ def replay(
         raise typer.Exit(2) from None
     print(*notes, sep="\n", file=sys.stderr)
     print(text, end="")
+
+
+@app.command()
+def compare(
+    traces: Annotated[Path, _flag("Folder of CSV files, or one; every column of demand is a row.")],
+    spec: Annotated[Path, _flag("YAML file with the InferenceDeployment.")],
+    pools: Annotated[Path, _flag("YAML file with its ComputePools.")],
+    service: Annotated[str | None, _flag("Which InferenceDeployment, where the file has several.")] = None,
+    mean_rate: Annotated[float | None, _flag("Scale every demand to this mean, in requests per second.")] = None,
+    dispersion: Annotated[float, _flag("How bursty requests are within a step; 1 is Poisson [1].")] = 1.0,
+    policy: Annotated[list[str] | None, _flag("A peer to compare with; may be given again [all].")] = None,
+    tuned: Annotated[
+        bool, _flag("Also search every peer's settings in hindsight; --no-tuned for defaults alone.")
+    ] = True,
+    bounds: Annotated[bool, _flag("Also find the clairvoyant's schedule for each demand.")] = False,
+    results: Annotated[Path, _flag("Folder for finished runs, from which it goes on [build/compare].")] = Path(
+        "build/compare"
+    ),
+    processes: Annotated[int | None, _flag("Side by side [one a core].")] = None,
+    output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
+    seed: Annotated[int, _flag("Seed of everything random [0].")] = 0,
+) -> None:
+    """A row a demand: Tightrope with its defaults beside the best peer, tuned in hindsight."""
+    from tightrope.cli.compare import comparison
+    from tightrope.replay.profiles import ReplayError
+
+    try:
+        text, notes = comparison(
+            traces=traces, dispersion=dispersion, mean_rate=mean_rate, spec=spec, pools=pools, service_name=service,
+            policies=policy or [], tuned=tuned, bounds=bounds, results=results,
+            processes=processes or os.cpu_count() or 1, output=output, seed=seed,
+        )  # fmt: skip
+    except ReplayError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(*notes, sep="\n", file=sys.stderr)
+    print(text, end="")

@@ -41,6 +41,15 @@ class RateCurve:
         part = self._totals[index] + passed * (self._rates[index] + self._slopes[index] * passed / 2)
         return float(rounds * self._totals[-1] + part)
 
+    def scaled(self, factor: float) -> "RateCurve":
+        """The same course at so many times the rate."""
+        points = zip(self._times.tolist(), (self._rates * factor).tolist(), strict=True)
+        return RateCurve(list(points), repeat_seconds=self._period)
+
+    def fingerprint(self) -> bytes:
+        """The same for curves that are the same."""
+        return self._times.tobytes() + self._rates.tobytes() + repr(self._period).encode()
+
     def _place(self, at: float) -> tuple[int, float]:
         """The segment that holds this time, and how far into it."""
         index = int(np.searchsorted(self._times, at, side="right")) - 1

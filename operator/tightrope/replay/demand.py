@@ -3,8 +3,9 @@
 `inputs/` reads it from files and Prometheus, `generators` makes it up; `run` plays it and `bounds` looks ahead in it.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,6 +44,22 @@ class Demand:
             return RecordedArrivals(self.times)
         assert self.curve is not None
         return RandomArrivals(self.curve, dispersion=self.dispersion, seed=seed)
+
+    def at_mean(self, rate: float) -> "Demand":
+        """The same course with this mean rate over the time that is known, in requests per second. Single requests
+        become a rate a second. Raises ValueError for a demand without requests."""
+        edges = np.arange(math.ceil(self.duration_seconds) + 1, dtype=np.float64)
+        known = self.duration_seconds - sum(end - start for start, end in self.gaps)
+        curve = self.curve
+        if curve is None:
+            counts = self.expected(edges).tolist()
+            curve = RateCurve([(at + side, count) for at, count in enumerate(counts) for side in (0.0, 1.0)])
+        total = curve.expected(self.duration_seconds)
+        if total <= 0:
+            raise ValueError(f"demand {self.name} has no requests, so that it has no mean to change")
+        factor = rate * known / total
+        note = f"scaled by {factor:.4g} to a mean of {rate:g} requests per second"
+        return replace(self, curve=curve.scaled(factor), times=None, notes=(*self.notes, note))
 
     def expected(self, edges: Floats) -> Floats:
         """Requests expected (or recorded) between one edge (seconds, ascending) and the next: one fewer value."""

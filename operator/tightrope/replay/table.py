@@ -24,8 +24,12 @@ def rendered(scores: Sequence[Score], form: str, *, clairvoyant: float | None = 
         return json.dumps([figures(score, clairvoyant) for score in scores], indent=2) + "\n"
     if form == "csv":
         return as_csv(scores, clairvoyant)
-    rows = [HEADINGS, *(row(score, clairvoyant) for score in scores)]
-    widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADINGS))]
+    return aligned([HEADINGS, *(row(score, clairvoyant) for score in scores)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines whose columns stand under each other, the first being the headings."""
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
     return "\n".join(lines) + "\n"
 

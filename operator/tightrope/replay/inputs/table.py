@@ -92,6 +92,14 @@ def read_demand(path: Path, *, column: str | None = None, dispersion: float = 1.
     return _steps(sheet, times, _chosen(sheet, candidates, column), dispersion, start_unix)
 
 
+def read_demands(path: Path, *, dispersion: float = 1.0) -> list[Demand]:
+    """Every demand in this file: one a column where it has several. Raises ReplayError."""
+    sheet = _sheet(path)
+    candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
+    chosen = candidates if len(candidates) > 1 else [None]
+    return [read_demand(path, column=column, dispersion=dispersion) for column in chosen]
+
+
 def _requests(path: Path, times: np.ndarray, start_unix: float | None) -> Demand:
     if times[-1] <= 0:
         raise ReplayError(f"{path}: all requests came at one time: write more of the trace")
