@@ -26,6 +26,7 @@ from rich.live import Live
 from tightrope.lab import registry, report, view
 from tightrope.lab.drive import Drive, node_pools
 from tightrope.lab.lab import Lab, LabError
+from tightrope.lab.meanwhile import replayed
 from tightrope.lab.process import ended_by_signals
 from tightrope.lab.programs import say
 from tightrope.lab.record import Record, write_json
@@ -75,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
 def demo(options: argparse.Namespace) -> int:
     """The whole demo, and nothing left running."""
     scenario = scenario_at(options.scenario)
-    with Lab.start(
-        pools=node_pools(scenario), directory=options.directory, scrape_seconds=scenario.timing.scrape
-    ) as lab:
+    with started(scenario, options.directory) as lab:
         return perform(lab, scenario, options.picture)
+
+
+def started(scenario: Scenario, directory: Path | None) -> Lab:
+    """The lab for this scenario; a replay shortens the wait of the very first start."""
+    with replayed(scenario, say):
+        return Lab.start(pools=node_pools(scenario), directory=directory, scrape_seconds=scenario.timing.scrape)
 
 
 def scenario_at(name: str) -> Scenario:
@@ -155,7 +160,7 @@ def keeper(options: argparse.Namespace) -> int:
     threading.Thread(target=_end_with_front, args=(life, told), name="front", daemon=True).start()
     directory = (options.directory or KEPT).absolute()
     scenario = scenario_at(options.scenario)
-    with Lab.start(pools=node_pools(scenario), directory=directory, scrape_seconds=scenario.timing.scrape) as lab:
+    with started(scenario, directory) as lab:
         code = perform(lab, scenario, options.picture)
         note = directory / _KEEPER
         note.write_text(json.dumps({"pid": os.getpid(), "started": registry.started(os.getpid())}))

@@ -182,6 +182,11 @@ def prepare(progress: Progress = say) -> Programs:
     return Programs(paths=paths)
 
 
+def missing() -> list[ProgramSource]:
+    """What `prepare` would have to compile."""
+    return [source for source in SOURCES if find(source, lambda line: None) is None]
+
+
 def find(source: ProgramSource, progress: Progress = say) -> Path | None:
     """The program if it is already there: named by the user, on PATH with the right version, or in the cache."""
     if given := _in_directory(os.environ.get("TIGHTROPE_LAB_BIN"), source.name):
