@@ -128,7 +128,7 @@ class Descent(Wire):
     """How fast replicas may be removed."""
 
     window: Annotated[Duration, between("0s", "24h")] = Field(
-        "5m", description="Remove only what was not needed at any moment of this stretch of time."
+        "1m", description="Remove only what was not needed at any moment of this stretch of time."
     )
     percent_per_minute: float = Field(
         50, gt=0, le=100, description="The most of the ready replicas, in percent, that may go in one minute."

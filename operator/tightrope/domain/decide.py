@@ -74,10 +74,10 @@ def remembered(situation: Situation, proposal: Proposal) -> ServiceMemory:
     """The memory after this decision: the plan first, since the status keeps it before anything is written."""
     memory = situation.memory
     descends = any(proposal.targets.get(name, 0) < wanted for name, wanted in situation.wanted.items())
-    wanted_cover = [f.upper for name, f in situation.forecasts.items() if f is not None and name in proposal.plan]
+    asked = {name: predicted.upper for name, predicted in situation.forecasts.items() if predicted is not None}
     covered = memory.covered
-    if wanted_cover and situation.blind is None:
-        covered = (*covered, (situation.now, max(wanted_cover)))
+    if asked and situation.blind is None:
+        covered = (*covered, (situation.now, asked))
     switched_at = situation.now if proposal.switched else memory.persisted.last_switch_at
     return replace(
         memory,

@@ -29,7 +29,8 @@ def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float
     if predicted is None:
         ahead = "there is no demand history yet"
     else:
-        ahead = f"up to {covered:.1f}/s must be covered until {name} would be ready ({predicted.horizon_seconds:.0f}s)"
+        until = f"until {name} would be ready ({predicted.horizon_seconds:.0f}s)"
+        ahead = f"up to {covered:.1f}/s must be covered {until}, by the rule {predicted.rule}"
     carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
     return f"{LEADS[reason]}: {now}, {ahead}; {carries}{shortfall_clause(mix)}."
 

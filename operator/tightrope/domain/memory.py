@@ -7,6 +7,9 @@ back from Prometheus, and what is still unknown only removes the right to descen
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tightrope.domain.demand_history import DemandHistory
+from tightrope.domain.pressure import Pressure
+from tightrope.domain.shadows import Shadows
 from tightrope.domain.spec import LatencyObjective, ServiceKey
 
 
@@ -53,18 +56,25 @@ class ServiceMemory:
     """One service between ticks.
 
     `demand` is (unix seconds, arrivals per second), ascending. `covered` is (unix seconds, arrivals per second that
-    the plan had to cover then): a descent waits until the largest of its window allows it. `planned`
-    is the plan of each tick of that window. `loads` is, per variant,
+    had to be covered then, per variant): a descent waits until the largest of its window allows it. `planned` is the
+    plan of each tick of that window. `loads` is, per variant,
     the arrivals per second per ready replica of the last ticks. `healthy_since` is when the data became whole,
     None while it is not. `objective` is what the
-    capacities were learned for.
+    capacities were learned for. `history` reaches back a week; `period` is the one found in it (seconds, None if
+    there is none), last looked for at `period_sought_at`. `shadows` are what the rules would have done, per variant;
+    `pressure` is what the error budget makes of it.
     """
 
     persisted: Persisted = field(default_factory=Persisted)
     objective: LatencyObjective | None = None
     healthy_since: float | None = None
     demand: tuple[tuple[float, float], ...] = ()
-    covered: tuple[tuple[float, float], ...] = ()
+    history: DemandHistory = field(default_factory=DemandHistory)
+    period: float | None = None
+    period_sought_at: float | None = None
+    shadows: Mapping[str, Shadows] = field(default_factory=dict)
+    pressure: Pressure = field(default_factory=Pressure)
+    covered: tuple[tuple[float, Mapping[str, float]], ...] = ()
     planned: tuple[tuple[float, Mapping[str, int]], ...] = ()
     loads: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     ledger: tuple[LedgerEntry, ...] = ()

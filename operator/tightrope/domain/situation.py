@@ -7,8 +7,8 @@ tick's, the memory in the situation is this tick's.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tightrope.domain import capacity_room, error_budget, performance
-from tightrope.domain.forecast import Forecast, forecast
+from tightrope.domain import capacity_room, error_budget, outlook, performance
+from tightrope.domain.forecast import Forecast
 from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
 from tightrope.domain.observation import Known, Observation, describe, lower_bound
 from tightrope.domain.spec import Pools, Service, Variant
@@ -81,29 +81,48 @@ def gather(
     seconds = elapsed(memory, clock)
     memory = adopted_objective(memory, service)
     memory = remembered_demand(memory, observation, service, clock)
+    memory = outlook.with_period(memory, now=clock.now)
     memory = remembered_loads(memory, observation, clock)
     times = times_to_ready(service, pools, observation, memory, seconds)
     learned = learned_capacities(service, pools, observation, memory, seconds, clock)
     back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
     persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
+    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
+    infeasible = infeasibilities(service, learned, per_node)
+    ahead = outlook.outlooks(
+        memory,
+        {
+            name: outlook.server_of(
+                service,
+                belief,
+                per_node=per_node[name],
+                startup_seconds=times.used[name] + clock.metrics_delay_seconds,
+            )
+            for name, belief in learned.items()
+            if name not in infeasible
+        },
+        {name: used + clock.tick_seconds + clock.metrics_delay_seconds for name, used in times.used.items()},
+        service=service,
+        now=clock.now,
+        tick_seconds=clock.tick_seconds,
+    )
+    span = seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds  # nobody saw what was before
+    ledger = grown_ledger(memory, observation, service, clock, span)
     memory = replace(
         memory,
         persisted=persisted,
         healthy_since=None if blind else (memory.healthy_since if memory.healthy_since is not None else clock.now),
-        ledger=grown_ledger(memory, observation, service, clock, seconds),
+        pressure=outlook.pressure_after(memory, observation, ledger, service, seconds=span),
+        shadows={
+            name: known.after(
+                rate=outlook.known_rate(observation), seconds=span, now=clock.now, tick_seconds=clock.tick_seconds
+            )
+            for name, known in ahead.items()
+        },
+        ledger=ledger,
         last_tick_at=clock.now,
     )
-    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
-    infeasible = infeasibilities(service, learned, per_node)
-    forecasts = {
-        v.name: forecast(
-            memory.demand,
-            horizon_seconds=times.used[v.name] + clock.tick_seconds + clock.metrics_delay_seconds,
-            tick_seconds=clock.tick_seconds,
-            averaged_seconds=2.0 * clock.metrics_delay_seconds,
-        )
-        for v in service.variants
-    }
+    forecasts = {v.name: ahead[v.name].forecast if v.name in ahead else None for v in service.variants}
     return Situation(
         service=service,
         pools=pools,
@@ -164,11 +183,13 @@ def remembered_demand(memory: ServiceMemory, observation: Observation, service: 
     samples.update(dict(memory.demand))
     if isinstance(observation.demand, Known):
         samples[observation.at] = observation.demand.value
+    known = {at for at, _ in memory.demand}
+    history = memory.history.recorded(sorted((at, rate) for at, rate in samples.items() if at not in known))
     recent = sorted((at, value) for at, value in samples.items() if clock.now - keep <= at <= clock.now)
     window = service.behavior.descent_window_seconds
     covered = tuple((at, value) for at, value in memory.covered if at > clock.now - window)
     planned = tuple((at, plan) for at, plan in memory.planned if at > clock.now - window)
-    return replace(memory, demand=tuple(recent), covered=covered, planned=planned)
+    return replace(memory, demand=tuple(recent), history=history, covered=covered, planned=planned)
 
 
 def remembered_loads(memory: ServiceMemory, observation: Observation, clock: Clock) -> ServiceMemory:
@@ -260,13 +281,12 @@ def unreachable_threshold(service: Service, variant: Variant) -> str:
 
 
 def grown_ledger(
-    memory: ServiceMemory, observation: Observation, service: Service, clock: Clock, seconds: float
+    memory: ServiceMemory, observation: Observation, service: Service, clock: Clock, span: float
 ) -> tuple[LedgerEntry, ...]:
     """The ledger with this tick's finished requests. After a gap of more than two ticks only the last tick is
     counted: what happened before it comes from history, or stays unknown."""
     latest = None
     if observation.outcomes is not None:
-        span = seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds
         latest = (clock.now - span, span, observation.outcomes)
     return error_budget.extended(
         memory.ledger,
@@ -289,9 +309,14 @@ def covered_demands(
     Unknown is never zero: a demand known only in part counts with that part, and a forecast from samples older than
     the descent window counts no more.
     """
-    floor = max([lower_bound(observation.demand) or 0.0, *(value for _, value in memory.covered)])
+    seen = observation.demand
+    floor = 0.0 if isinstance(seen, Known) else lower_bound(seen) or 0.0
     fresh = bool(memory.demand) and memory.demand[-1][0] > clock.now - service.behavior.descent_window_seconds
     return {
-        name: max(floor, predicted.upper if predicted is not None and fresh else 0.0)
+        name: max(
+            floor,
+            max((asked.get(name, 0.0) for _, asked in memory.covered), default=0.0),
+            predicted.upper if predicted is not None and fresh else 0.0,
+        )
         for name, predicted in forecasts.items()
     }

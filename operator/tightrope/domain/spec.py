@@ -97,7 +97,7 @@ class LatencyObjective:
 class Behavior:
     """How fast a plan may descend, and what a switch of the mix must be worth."""
 
-    descent_window_seconds: float = 300.0
+    descent_window_seconds: float = 60.0
     descent_percent_per_minute: float = 50.0
     switch_min_dwell_seconds: float = 600.0
     switch_min_savings_percent: float = 5.0

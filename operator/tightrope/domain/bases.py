@@ -1,0 +1,98 @@
+"""What demand could be taken for until a new replica is ready: the simple answers that the rules of `shadows` multiply.
+
+`situation` asks for each variant, since each has its own horizon. No answer is under the demand of this moment, and
+one that nothing is known for (there was no yesterday) is the demand of this moment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tightrope.domain.demand_history import MINUTE, DemandHistory
+from tightrope.domain.forecast import expected_growth
+
+Floats: TypeAlias = NDArray[np.float64]
+
+DAY, WEEK = 86_400.0, 604_800.0
+BEFORE_AND_AFTER = MINUTE  # what repeats comes a minute early or late
+LEVEL_SECONDS = 1200.0  # over which today is compared with the period before
+LEVEL_RANGE = (0.5, 2.0)
+ROUNDS_COMPARED = 3
+
+NAMES = (
+    "the demand of this moment",
+    "the most of five minutes",
+    "the most of 20 minutes",
+    "the most of an hour",
+    "the most of six hours",
+    "the most of a day",
+    "where the trend leads",
+    "yesterday at this time",
+    "yesterday at this time, at today's level",
+    "last week at this time",
+    "last week at this time, at today's level",
+    "the last round of its period",
+    "the last round of its period, at today's level",
+    "the most of three rounds of its period",
+)
+SHORT_WINDOWS = (300.0, 1200.0)  # seen in ticks
+LONG_WINDOWS = (3600.0, 21_600.0, DAY)  # seen in minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known of demand: `recent` (unix seconds, arrivals per second) by tick, ascending and never empty;
+    `history` by minute; `period` in seconds, None if it has none that is known."""
+
+    recent: Sequence[tuple[float, float]]
+    history: DemandHistory
+    period: float | None
+    tick_seconds: float
+
+
+def bases(past: Past, *, now: float, horizon_seconds: float) -> Floats:
+    """Arrivals per second to expect at the most until `now` + horizon, one for each of NAMES."""
+    level = past.recent[-1][1]
+    growth = expected_growth(past.recent, horizon_seconds=horizon_seconds, tick_seconds=past.tick_seconds)
+    found = [
+        level,
+        *(max((rate for at, rate in past.recent if at > now - window), default=level) for window in SHORT_WINDOWS),
+        *(past.history.largest(now - window, now) for window in LONG_WINDOWS),
+        level + growth,
+        *seasonal(past.history, DAY, now=now, horizon_seconds=horizon_seconds),
+        *seasonal(past.history, WEEK, now=now, horizon_seconds=horizon_seconds),
+        *periodic(past, now=now, horizon_seconds=horizon_seconds),
+    ]
+    values = np.array([level if value is None else value for value in found], dtype=np.float64)
+    return np.maximum(values, level)
+
+
+def seasonal(
+    history: DemandHistory, lag: float, *, now: float, horizon_seconds: float
+) -> tuple[float | None, float | None]:
+    """The most of the horizon so many seconds ago, as it was and at today's level."""
+    then = now - lag
+    most = history.largest(then - BEFORE_AND_AFTER, then + horizon_seconds + BEFORE_AND_AFTER)
+    if most is None:
+        return None, None
+    today, before = history.usual(now - LEVEL_SECONDS, now), history.usual(then - LEVEL_SECONDS, then)
+    ratio = today / before if today is not None and before else 1.0
+    return most, most * min(max(ratio, LEVEL_RANGE[0]), LEVEL_RANGE[1])
+
+
+def periodic(past: Past, *, now: float, horizon_seconds: float) -> tuple[float | None, float | None, float | None]:
+    """The last round of the learned period that shows the whole horizon, the same at today's level, and the most of
+    three rounds."""
+    if past.period is None:
+        return None, None, None
+    first = max(int(np.ceil((horizon_seconds + BEFORE_AND_AFTER) / past.period)), 1)
+    last, scaled = seasonal(past.history, first * past.period, now=now, horizon_seconds=horizon_seconds)
+    rounds = [
+        seasonal(past.history, count * past.period, now=now, horizon_seconds=horizon_seconds)[0]
+        for count in range(first + 1, first + ROUNDS_COMPARED)
+    ]
+    known = [value for value in (last, *rounds) if value is not None]
+    return last, scaled, max(known, default=None)

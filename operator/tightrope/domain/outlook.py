@@ -1,0 +1,140 @@
+"""What demand to plan for, per variant: puts `bases`, `shadows`, `pressure` and `periods` together for one service.
+
+`situation` calls this at every tick. The rule is chosen by what was known before the tick, so that more demand now
+never means a smaller plan now; then the shadows play the tick.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tightrope.domain import performance, shadows
+from tightrope.domain.bases import Past, bases
+from tightrope.domain.forecast import Forecast
+from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
+from tightrope.domain.observation import Known, Observation
+from tightrope.domain.periods import period
+from tightrope.domain.pressure import Pressure
+from tightrope.domain.shadows import Server, Shadows
+from tightrope.domain.spec import Service
+
+SEEK_PERIOD_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """One variant's: the forecast, and the shadows that chose its rule; `demanded` is what each rule would cover."""
+
+    forecast: Forecast
+    shadows: Shadows
+    demanded: NDArray[np.float64]
+    server: Server
+
+    def after(self, *, rate: float | None, seconds: float, now: float, tick_seconds: float) -> Shadows:
+        """The shadows after this tick; a demand that nobody knows teaches nothing."""
+        if rate is None:
+            return self.shadows
+        seen = shadows.played(self.shadows, rate=rate, seconds=seconds, server=self.server)
+        return shadows.asking(seen, self.demanded, self.server, now=now, tick_seconds=tick_seconds)
+
+
+def with_period(memory: ServiceMemory, *, now: float) -> ServiceMemory:
+    """The memory with the period of its demand, looked for once an hour."""
+    last = memory.period_sought_at
+    if last is not None and 0.0 <= now - last < SEEK_PERIOD_SECONDS:
+        return memory
+    return replace(memory, period=period(memory.history), period_sought_at=now)
+
+
+def server_of(service: Service, belief: LearnedCapacity, *, per_node: int, startup_seconds: float) -> Server:
+    """A variant as the shadows see it."""
+    return Server(
+        planned=performance.planning_capacity(belief),
+        believed=performance.median_capacity(belief),
+        startup_seconds=startup_seconds,
+        per_node=max(per_node, 1),
+        least=max(service.min_replicas, 1),
+        most=service.max_replicas,
+        objective=service.objective,
+    )
+
+
+def outlooks(
+    memory: ServiceMemory,
+    servers: Mapping[str, Server],
+    horizons: Mapping[str, float],
+    *,
+    service: Service,
+    now: float,
+    tick_seconds: float,
+) -> dict[str, Outlook]:
+    """The outlook of every variant in `servers`, each over its horizon (seconds); empty without any demand sample."""
+    if not memory.demand:
+        return {}
+    past = Past(recent=memory.demand, history=memory.history, period=memory.period, tick_seconds=tick_seconds)
+    level = memory.demand[-1][1]
+    least = level * memory.pressure.least_share(service.objective, service.slo_window_seconds)
+    found: dict[str, Outlook] = {}
+    for name, server in servers.items():
+        demanded = shadows.demands(bases(past, now=now, horizon_seconds=horizons[name]), server, least=least)
+        before = memory.shadows.get(name) or shadows.begun(demanded, level, server, now=now)
+        rule = shadows.chosen(
+            before,
+            demanded,
+            memory.pressure,
+            server,
+            level=level,
+            window_seconds=service.slo_window_seconds,
+        )
+        found[name] = Outlook(
+            forecast=Forecast(
+                level=level,
+                upper=float(demanded[rule]),
+                horizon_seconds=horizons[name],
+                rule=shadows.rule_name(rule),
+            ),
+            shadows=replace(before, chosen=rule),
+            demanded=demanded,
+            server=server,
+        )
+    return found
+
+
+def pressure_after(
+    memory: ServiceMemory,
+    observation: Observation,
+    ledger: Sequence[LedgerEntry],
+    service: Service,
+    *,
+    seconds: float,
+) -> Pressure:
+    """The pressure after this tick. Where history was read again it is told anew, from all that is now known."""
+    window, objective = service.slo_window_seconds, service.objective
+    if observation.outcome_history:
+        pressure = Pressure()
+        for entry in ledger:
+            pressure = pressure.after(
+                seconds=entry.seconds,
+                finished=entry.total,
+                missed=entry.total - entry.good,
+                objective=objective,
+                window_seconds=window,
+            )
+        return pressure
+    seen = observation.outcomes
+    if seen is None:
+        return memory.pressure
+    return memory.pressure.after(
+        seconds=seconds,
+        finished=seen.total * seconds,
+        missed=(seen.total - seen.good_low) * seconds,
+        objective=objective,
+        window_seconds=window,
+    )
+
+
+def known_rate(observation: Observation) -> float | None:
+    """Arrivals per second; None where unknown, even in part."""
+    return observation.demand.value if isinstance(observation.demand, Known) else None
