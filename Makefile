@@ -44,7 +44,8 @@ test-fast: $(STAMP) ## What needs no lab, in under a minute
 test: check programs ## Everything, on the real control plane
 	@$(BIN)/pytest -q
 
-bench: programs ## Timings: 200 services on the lab, the decision alone
+bench: programs ## Timings: the data plane, a replay, 200 services on the lab, the decision alone
+	@$(BIN)/python -m tightrope.replay.bench
 	@$(BIN)/python -m tightrope.lab.bench
 
 crds: $(STAMP) ## Write crds/ from the API models

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+from replay.answers import matrix, served
 from typer.testing import CliRunner
 
 from tightrope.cli.main import app
@@ -58,6 +60,105 @@ def test_demand_can_be_made_up_instead_of_recorded(tmp_path: Path) -> None:
     rateless = CliRunner().invoke(app, [*made, "diurnal"])
 
     assert 60_000 < json.loads(done.stdout)[0]["requests"] < 84_000
-    assert "either --trace FILE or --generate KIND" in both.stderr
+    assert "either --trace FILE or --prometheus URL or --generate KIND" in both.stderr
     assert "zigzag" in unknown.stderr and "recurring-bursts" in unknown.stderr
     assert "--rate is missing" in rateless.stderr
+
+
+def history(url: str, *arguments: str):
+    made = ["replay", *FILES, "--policy", "static-peak", "-o", "json", "--prometheus", url, *arguments]
+    return CliRunner().invoke(app, made)
+
+
+def test_the_demand_of_ones_own_prometheus_is_replayed_for_the_pods_of_the_service() -> None:
+    queries: list[str] = []
+
+    def answer(asked):
+        queries.append(asked["query"][0])
+        return 200, matrix(asked, lambda at: None if 1_772_350_000 < at < 1_772_350_600 else 20.0)
+
+    with served(answer) as url:
+        done = history(url, "--from", "2026-03-01T07:00:00Z", "--to", "1772352000", "--namespace", "nlp")
+        silent = history(url, "--from", "9h", "--query", "nothing", "--pods", "a")
+    score = json.loads(done.stdout)[0]
+
+    assert done.exit_code == 0, done.output
+    assert score["requests"] == pytest.approx(20 * 3000, rel=0.03)
+    assert score["unknown_seconds"] == 600
+    assert 'namespace="nlp", pod=~"(sentiment-cpu|sentiment-gpu)-.+"' in queries[0]
+    assert "gaps: 1, 600 s in all, are unknown" in done.stderr
+    assert "--query goes without --namespace and --pods" in silent.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prometheus", "prom:9090", "--from", "1d"], "--prometheus is 'prom:9090': write a base URL"),
+        (["--prometheus", "http://127.0.0.1:9", "--from", "1d"], "refused the connection: is it running"),
+        (["--prometheus", "http://127.0.0.1:9"], "--from is missing"),
+        (["--generate", "steady", "--rate", "1", "--from", "1d"], "--from goes with --prometheus"),
+        (["--generate", "steady", "--rate", "1", "--token-file", "x"], "--token-file goes with --prometheus"),
+        (["--prometheus", "http://127.0.0.1:9", "--from", "1d", "--token-file", "x"], "--token-file x: there is no"),
+    ],
+)
+def test_options_of_a_history_that_do_not_fit_are_named(arguments: list[str], words: str) -> None:
+    done = CliRunner().invoke(app, ["replay", *FILES, *arguments])
+
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def steady(*arguments: str):
+    made = ["replay", *FILES, "--policy", "static-peak", "-o", "json", "--generate", "steady", "--hours", "1"]
+    return CliRunner().invoke(app, [*made, "--rate", "60", *arguments])
+
+
+def test_a_described_server_is_measured_and_the_others_keep_what_the_spec_states(tmp_path: Path) -> None:
+    (tmp_path / "servers.yaml").write_text("gpu: {base: 20ms, perRequest: 1ms, batchLimit: 8}\n")
+    done = steady("--servers", str(tmp_path / "servers.yaml"))
+
+    assert done.exit_code == 0, done.output
+    gpu = next(line for line in done.stderr.splitlines() if "replica of gpu" in line)
+    measured = float(gpu.split("it carries ")[1].split()[0])
+    assert 200 < measured < 8 / 0.028  # batches of eight take 28 ms
+    assert "replica of cpu answers one request in 36.6 ms" in done.stderr
+    assert "made to fit the capacity that the spec states" in done.stderr
+
+
+def test_a_server_too_slow_for_the_slo_is_named(tmp_path: Path) -> None:
+    (tmp_path / "servers.yaml").write_text("gpu: {base: 400ms}\n")
+    done = steady("--servers", str(tmp_path / "servers.yaml"))
+
+    assert done.exit_code == 2
+    assert "the server described for variant gpu answers less than 99 % of requests within 300ms" in done.stderr
+
+
+def test_events_and_billing_change_what_it_costs(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("event,pool,from,price\nprice,cpu,30m,3.4\nprice,l4,30m,8.048\n")
+    usual, dear = steady(), steady("--events", str(tmp_path / "events.csv"))
+    hourly = steady("--billing-step", "1d")
+    cost, dearer, whole = (json.loads(done.stdout)[0]["cost"] for done in (usual, dear, hourly))
+
+    assert dearer == pytest.approx(cost * (0.5 + 10 * 0.5), rel=1e-6)
+    assert whole == pytest.approx(cost * 24, rel=1e-6)
+    assert "assumed: what befalls pool cpu, whoever plays: 1 change of price" in dear.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--billing-step", "0s"], "--billing-step is '0s': write a length of time from 1s"),
+        (["--billing-minimum", "soon"], "--billing-minimum is 'soon': write a length of time from 0s"),
+        (["--drain", "-1s"], "--drain is '-1s': write a length of time"),
+        (["--scrape", "1h"], "--scrape is '1h': write a length of time from 1s to 300s"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--startup-cv", "nan"], "--startup-cv is nan: write 0 for exactly"),
+        (["--events", "none.csv"], "none.csv: No such file or directory"),
+        (["--servers", "none.yaml"], "none.yaml: No such file or directory"),
+    ],
+)
+def test_an_assumption_that_cannot_be_is_named(arguments: list[str], words: str) -> None:
+    done = steady(*arguments)
+
+    assert done.exit_code == 2
+    assert words in done.stderr

@@ -4,10 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from dataplane.queueing import statuses
+from dataplane.queueing import mmc_mean_wait, statuses
 
 from tightrope.dataplane.fleet import Fleet
 from tightrope.dataplane.outcomes import Status, together
+from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import Distribution, ServerModel
 
 FAST = ServerModel(base_seconds=0.001)
@@ -16,8 +17,8 @@ SLOW = ServerModel(base_seconds=1.0)
 
 def fleet_of(*pods: str, model: ServerModel = FAST) -> Fleet:
     fleet = Fleet(seed=4)
-    for index, pod in enumerate(pods):
-        fleet.add(pod, model, seed=index)
+    for pod in pods:
+        fleet.add(pod, model)
     fleet.set_ready(pods)
     return fleet
 
@@ -52,7 +53,7 @@ def test_without_a_ready_pod_requests_are_dropped_and_nothing_else_is() -> None:
 def test_a_draining_pod_gets_nothing_new_and_finishes_what_it_has() -> None:
     fleet = fleet_of("old", model=SLOW)
     fleet.advance(np.array([0.1, 0.2, 0.3]), 0.5)
-    fleet.add("new", FAST, seed=9)
+    fleet.add("new", FAST)
     fleet.set_ready(["new"])
     step = fleet.advance(np.linspace(0.6, 5.0, 100), 6.0)
     assert {pod: len(ended) for pod, ended in step.by_pod.items()} == {"old": 3, "new": 100}
@@ -74,7 +75,7 @@ def test_every_request_ends_once_or_is_inside_while_pods_come_and_go() -> None:
     fleet, parts, sent, born = Fleet(seed=1), [], 0, 0
     for second in range(300):
         if random.random() < 0.4:
-            fleet.add(f"pod-{born}", model, seed=born)
+            fleet.add(f"pod-{born}", model)
             born += 1
         if fleet.servers and random.random() < 0.3:
             parts.append(fleet.remove(str(random.choice(list(fleet.servers)))))
@@ -87,6 +88,61 @@ def test_every_request_ends_once_or_is_inside_while_pods_come_and_go() -> None:
     assert len(ended) + inside == sent
     assert set(statuses(ended)) == set(Status)
     assert Counter(ended.arrival.tolist()).most_common(1)[0][1] == 1
+
+
+def test_the_least_loaded_fleet_is_one_queue_before_all_of_its_pods() -> None:
+    """With one slot a pod and nobody queued unless all are busy, waiting is Erlang's C for pods, but each waits behind
+    one pod: mean waits lie between those of M/M/c and of a random split (Gupta et al., Analysis of
+    join-the-shortest-queue routing, 2007)."""
+    model = ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=10_000)
+    fleet = Fleet(seed=4, routing=Routing.LEAST_LOADED)
+    for pod in "abcd":
+        fleet.add(pod, model)
+    fleet.set_ready("abcd")
+    arrivals = np.cumsum(np.random.default_rng(9).exponential(1 / 48.0, size=400_000))
+    waits = [fleet.advance(chunk, float(chunk[-1])).everything().wait for chunk in np.array_split(arrivals, 30)]
+    waited = float(np.concatenate(waits).mean())
+    assert mmc_mean_wait(4, 48.0, 0.05) < waited < 0.3 * 0.6 * 0.05 / 0.4
+
+
+def test_a_least_loaded_fleet_with_room_lets_nobody_wait() -> None:
+    fleet = Fleet(seed=4, routing=Routing.LEAST_LOADED)
+    for pod in "abc":
+        fleet.add(pod, SLOW)
+    fleet.set_ready("abc")
+    step = fleet.advance(np.array([0.0, 0.1, 0.2]), 2.0)
+    assert {pod: len(ended) for pod, ended in step.by_pod.items()} == {"a": 1, "b": 1, "c": 1}
+    assert step.everything().wait.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_weights_share_out_the_requests() -> None:
+    fleet = Fleet(seed=4, routing=Routing.WEIGHTED)
+    for pod in ("large", "small"):
+        fleet.add(pod, FAST)
+    fleet.set_ready(["large", "small"], {"large": 9.0, "small": 1.0})
+    step = fleet.advance(np.linspace(0.0, 100.0, 20_000), 200.0)
+    assert len(step.by_pod["large"]) == pytest.approx(18_000, rel=0.02)
+
+
+@pytest.mark.parametrize("routing", list(Routing))
+def test_a_fleet_does_not_feel_how_time_is_cut(routing: Routing) -> None:
+    model = ServerModel(base_seconds=0.03, per_request_seconds=0.01, batch_limit=4, slots=2, timeout_seconds=0.4)
+    arrivals = np.sort(np.random.default_rng(3).random(4_000) * 20.0)
+    ends = []
+    for steps in (1, 7, 500):
+        fleet = Fleet(seed=2, routing=routing)
+        for pod in "abc":
+            fleet.add(pod, model)
+        fleet.set_ready("abc")
+        edges = np.linspace(0.0, 21.0, steps + 1)[1:]
+        parts = []
+        for before, until in zip([0.0, *edges[:-1]], edges, strict=True):
+            chunk = arrivals[(arrivals > before) & (arrivals <= until)]
+            parts.append(fleet.advance(chunk, float(until)).everything())
+        whole = together(parts)
+        order = np.argsort(whole.arrival)
+        ends.append(np.column_stack([whole.arrival, whole.wait, whole.service])[order])
+    assert np.allclose(ends[0], ends[1]) and np.allclose(ends[0], ends[2])
 
 
 def test_a_pod_that_is_not_there_cannot_be_ready() -> None:

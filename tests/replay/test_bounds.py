@@ -6,6 +6,7 @@ import pytest
 from replay.cases import case
 
 from tightrope.replay.bounds import Bound, bound, running_minimum
+from tightrope.replay.events import Events, PriceChange
 from tightrope.replay.policies import tightrope
 from tightrope.replay.run import play
 
@@ -43,6 +44,15 @@ def test_without_start_up_each_minute_costs_the_cheapest_fleet_that_carries_it()
     # 20/s on CPU is one replica of 0.20, 190/s is one on the GPU at 0.80, since eight on CPU would cost 1.60.
     mixed = case([(0.0, 15.0), (1800.0, 15.0), (1800.0, 170.0)], seconds=3600.0)
     assert bound(mixed).unreachable == pytest.approx(0.5 * 0.20 + 0.5 * 0.80, rel=0.02)
+
+
+def test_a_price_that_changes_is_paid_from_then_on_by_the_bounds_too() -> None:
+    dear = Events(prices=(PriceChange(pool="cpu", at=1800.0, price_per_node_hour=2.0),))
+    found = bound(case([(0.0, 15.0)], seconds=3600.0, events=dear))
+
+    # From then on one replica on the GPU at 0.80 is cheaper than one on CPU.
+    assert found.unreachable == pytest.approx(0.5 * 0.20 + 0.5 * 0.80, rel=0.02)
+    assert found.relaxed <= found.clairvoyant < 0.5 * 0.20 + 0.5 * 2.0
 
 
 def test_the_running_minimum_knows_where_it_came_from() -> None:

@@ -7,6 +7,7 @@ import pytest
 from tightrope.domain.spec import Resources
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.cluster import Cluster
+from tightrope.replay.events import Events, PriceChange, Reclaim, Room, Shortage
 from tightrope.replay.profiles import server_of
 
 GI = 2.0**30
@@ -82,3 +83,122 @@ def test_start_up_varies_around_the_pools_time_to_ready() -> None:
 
     assert times.mean() == pytest.approx(20.0, rel=0.05)
     assert times.std() == pytest.approx(6.0, rel=0.2)
+
+
+def moved(cluster: Cluster, until: float) -> list[float]:
+    """Let everything happen in turn until then; returns when something did."""
+    now, times = 0.0, []
+    while (now := cluster.next_change(now)) <= until:
+        cluster.move(now)
+        times.append(now)
+    cluster.move(until)
+    return times
+
+
+@pytest.mark.parametrize(
+    ("step", "billed"), [(1.0, 4001.0), (60.0, 4020.0), (3600.0, 7200.0)], ids=["second", "minute", "hour"]
+)
+def test_a_node_is_billed_in_whole_steps(step: float, billed: float) -> None:
+    stepped = cluster(billing_step=step)
+    stepped.start({})
+    stepped.scale({"cpu": 1}, 0.0)
+    stepped.scale({"cpu": 0}, 4000.4)
+
+    assert stepped.cost(10_000.0) == pytest.approx(0.20 * billed / 3600)
+
+
+def test_a_pool_that_is_short_gives_no_new_node_until_it_is_over() -> None:
+    short = cluster(events=Events(shortages=(Shortage(pool="cpu", start=0.0, end=500.0),)))
+    short.start({"cpu": 2})
+    short.scale({"cpu": 3}, 100.0)
+    assert (short.seen(100.0)["cpu"].ready, short.seen(100.0)["cpu"].pending) == (2, 1)
+
+    moved(short, 499.0)
+    assert short.seen(499.0)["cpu"].pending == 1
+    moved(short, 520.0)
+    assert short.seen(520.0)["cpu"].ready == 3
+    assert short.cost(520.0) == pytest.approx(0.20 * (2 * 520 + 60) / 3600)
+
+
+def test_provisioning_that_fails_at_times_is_tried_again_every_minute_and_alike_for_everybody() -> None:
+    flaky = Events(shortages=(Shortage(pool="cpu", start=0.0, end=1e9, probability=0.7),))
+    waits = []
+    for asked in (3600.0 * hour for hour in range(1, 400)):
+        one = cluster(events=flaky)
+        one.start({})
+        one.move(asked)
+        one.scale({"cpu": 1}, asked)
+        before = asked
+        while one.seen(before)["cpu"].pending:
+            before = one.next_change(before)
+            one.move(before)
+        waits.append(before - asked)
+    other = cluster(events=flaky)
+    other.start({"cpu": 5})
+    other.scale({"cpu": 6}, 3600.0)
+
+    assert set(np.array(waits) % 60.0) == {0.0}
+    # Failures before the first success are geometric: 0.7 / 0.3 minutes on average.
+    assert np.mean(waits) == pytest.approx(60 * 0.7 / 0.3, rel=0.2)
+    assert bool(other.seen(3600.0)["cpu"].pending) == (waits[0] > 0)
+
+
+def test_nodes_that_are_taken_back_drain_within_the_notice_and_are_asked_for_anew() -> None:
+    spot = cluster(events=Events(reclaims=(Reclaim(pool="cpu", at=100.0, share=0.5, notice_seconds=5.0),)))
+    spot.start({"cpu": 4})
+    spot.fleet.advance(np.linspace(99.0, 100.0, 2000), 100.0)  # more than they finish in five seconds
+    spot.move(100.0)
+
+    assert spot.wanted["cpu"] == 4
+    assert (spot.seen(100.0)["cpu"].ready, spot.seen(100.0)["cpu"].starting) == (2, 2)
+    assert spot.price_per_hour == pytest.approx(0.20 * 6)
+    lost = spot.move(105.0)
+    assert sum(len(outcomes) for outcomes in lost) > 500
+    assert spot.price_per_hour == pytest.approx(0.20 * 4)
+    spot.move(120.0)
+    assert spot.ready["cpu"] == 4
+
+
+def test_a_node_that_goes_without_notice_takes_with_it_what_its_replicas_had() -> None:
+    gone = cluster(events=Events(reclaims=(Reclaim(pool="cpu", at=50.0, count=9),)))
+    gone.start({"cpu": 1})
+    gone.fleet.advance(np.linspace(0.0, 49.9, 4000), 50.0)
+    lost = gone.move(50.0)
+
+    assert sum(len(outcomes) for outcomes in lost) > 900
+    assert gone.price_per_hour == pytest.approx(0.20)  # only the new one
+
+
+def test_a_pool_has_no_more_nodes_than_there_is_room_for() -> None:
+    tight = cluster(events=Events(rooms=(Room(pool="cpu", at=100.0, count=1), Room(pool="cpu", at=400.0, count=9))))
+    tight.start({"cpu": 3})
+    moved(tight, 300.0)
+    assert (tight.seen(300.0)["cpu"].ready, tight.seen(300.0)["cpu"].pending) == (1, 2)
+    moved(tight, 420.0)
+    assert tight.seen(420.0)["cpu"].ready == 3
+
+
+def test_the_bill_follows_the_price_of_each_moment() -> None:
+    changes = (
+        PriceChange(pool="cpu", at=3600.0, price_per_node_hour=0.50),
+        PriceChange(pool="gpu", at=10.0, price_per_node_hour=9.0),
+    )
+    dear = cluster(events=Events(prices=changes))
+    dear.start({"cpu": 1})
+    assert (dear.price_per_hour, dear.prices) == (0.20, {"cpu": 0.20, "gpu": 0.80})
+    moved(dear, 5400.0)
+
+    assert dear.prices == {"cpu": 0.50, "gpu": 9.0}
+    assert dear.cost(5400.0) == pytest.approx(0.20 + 0.50 / 2)
+
+
+def test_a_node_that_goes_takes_no_new_replica_though_there_is_room_on_it() -> None:
+    half = build.variant("cpu", requests=Resources(cpu_cores=4, memory_bytes=GI))
+    going = Events(reclaims=(Reclaim(pool="cpu", at=100.0, count=1, notice_seconds=600.0),))
+    shared = cluster(build.service(variants=(half,)), build.pools("cpu"), events=going, drain_seconds=900.0)
+    shared.start({"cpu": 1})
+    shared.fleet.advance(np.linspace(99.0, 100.0, 900), 100.0)
+    shared.move(100.0)
+
+    assert shared.price_per_hour == pytest.approx(0.40)  # the one that goes, and another for the replica in its place
+    assert shared.seen(100.0)["cpu"].starting == 1

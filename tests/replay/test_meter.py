@@ -5,18 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tightrope.dataplane.outcomes import Outcomes, Status
+from tightrope.dataplane.tally import Tally
 from tightrope.replay.meter import Meter, bounds_around, quantile_of
 
 
-def ended(*latencies: float, status: Status = Status.FINISHED) -> Outcomes:
-    count = len(latencies)
-    return Outcomes(
-        arrival=np.zeros(count),
-        wait=np.array(latencies) / 2,
-        service=np.array(latencies) / 2,
-        status=np.full(count, int(status), dtype=np.int8),
-    )
+def ended(target: Meter, variant: str, *latencies: float, dropped: int = 0) -> Tally:
+    """Answers with these latencies, half of each waited, and drops, at replicas of this variant."""
+    row = ["cpu", "gpu"].index(variant)
+    sums, buckets = np.zeros((2, 6)), np.zeros((2, len(target.bounds) + 1))
+    good = sum(latency <= 0.3 for latency in latencies)
+    total = sum(latencies)
+    sums[row] = [len(latencies) + dropped, len(latencies), good, dropped, total, total / 2]
+    for latency in latencies:
+        buckets[row, np.searchsorted(target.bounds, latency)] += 1
+    return Tally(sums, buckets)
 
 
 def meter(**changes) -> Meter:
@@ -28,7 +30,7 @@ def scraped(target: Meter, times, per_scrape: int = 30) -> None:
     for at in times:
         target.scrape(at, {})
         target.use("cpu", arrivals=per_scrape, busy=3.0, ready=15.0)
-        target.count("cpu", ended(*[0.1] * (per_scrape - 3), *[0.9] * 3))
+        target.count(ended(target, "cpu", *[0.1] * (per_scrape - 3), *[0.9] * 3))
 
 
 def test_rates_are_increases_over_the_window_of_the_samples() -> None:
@@ -77,7 +79,7 @@ def test_series_say_nan_where_nothing_was_recorded() -> None:
 def test_dropped_requests_count_as_dropped_and_not_as_answers() -> None:
     target = meter()
     target.scrape(0.0, {})
-    target.count("gpu", ended(0.1, 0.1, status=Status.REFUSED))
+    target.count(ended(target, "gpu", dropped=2))
     target.scrape(15.0, {})
     target.now = 16.0
 

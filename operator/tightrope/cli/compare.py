@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tightrope.cli.assumed import Assumed
 from tightrope.cli.replay import case_of
 from tightrope.replay import compare_table
 from tightrope.replay.compare import OURS, compared
@@ -19,7 +20,8 @@ from tightrope.replay.table import FORMATS
 
 def comparison(
     *, traces: Path, dispersion: float, mean_rate: float | None, spec: Path, pools: Path, service_name: str | None,
-    policies: list[str], tuned: bool, bounds: bool, results: Path, processes: int, output: str, seed: int,
+    assumed: Assumed, policies: list[str], tuned: bool, bounds: bool, results: Path, processes: int,
+    output: str, seed: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """What goes to stdout, and the notes for stderr. Raises ReplayError."""
     if output not in FORMATS:
@@ -29,7 +31,9 @@ def comparison(
     kinds = [KINDS[0], *(kind_named(name) for name in policies if name != OURS)] if policies else KINDS
     cases: dict[str, Case] = {}
     for demand in demands_in(traces, dispersion=dispersion, mean_rate=mean_rate):
-        cases[demand.name] = case_of(demand=demand, spec=spec, pools=pools, service_name=service_name, seed=seed)
+        cases[demand.name] = case_of(
+            demand=demand, spec=spec, pools=pools, service_name=service_name, assumed=assumed, seed=seed
+        )
     with Progress(
         TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True,
@@ -37,9 +41,9 @@ def comparison(
         rows = compared(
             cases, kinds, tuned=tuned, bounds=bounds, results=results, processes=processes, done=counting(bar)
         )
-    assumed = next(iter(cases.values())).assumptions.sentences()
+    said = next(iter(cases.values())).assumptions.sentences()
     notes = [f"{name}: {note}" for name, case in cases.items() for note in case.demand.notes]
-    return compare_table.rendered(rows, output), [*notes, *(f"assumed: {line}" for line in assumed)]
+    return compare_table.rendered(rows, output), [*notes, *(f"assumed: {line}" for line in said)]
 
 
 def counting(bar: Progress) -> Callable[[int, int], None]:

@@ -21,7 +21,8 @@ def tightrope() -> None:
 
 
 def _flag(help_text: str) -> Any:
-    return typer.Option(help=help_text, show_default=False)
+    # Square brackets hold defaults here; to rich they would be markup.
+    return typer.Option(help=help_text.replace("[", r"\["), show_default=False)
 
 
 @app.command()
@@ -66,11 +67,37 @@ def crd() -> None:
     print("---\n".join(as_yaml(crd(kind)) for kind in KINDS), end="")
 
 
+# What both commands take for granted, unless told otherwise.
+_Servers = Annotated[
+    Path | None, _flag("YAML file: how a replica of each variant works [as the spec's capacity says].")
+]
+_Events = Annotated[Path | None, _flag("CSV or YAML file of shortages, reclaimed nodes and price changes.")]
+_Minimum = Annotated[str, _flag("A node is billed for this long at the least [60s].")]
+_BillingStep = Annotated[str, _flag("A node is billed in whole steps of this, such as 1s, 1m or 1h [1s].")]
+_StartupCv = Annotated[float, _flag("How much start-up varies: standard deviation over timeToReady [0.1].")]
+_Drain = Annotated[str, _flag("How long a stopped replica may finish what it has [30s].")]
+_Seed = Annotated[int, typer.Option(min=0, show_default=False, help=r"Seed of everything random \[0].")]
+_Scrape = Annotated[str, _flag("How often metrics are scraped [15s].")]
+
+
 @app.command()
 def replay(
     spec: Annotated[Path, _flag("YAML file with the InferenceDeployment.")],
     pools: Annotated[Path, _flag("YAML file with its ComputePools.")],
     trace: Annotated[Path | None, _flag("CSV file (plain or .gz) of rates, counts or requests.")] = None,
+    prometheus: Annotated[str | None, _flag("Instead of a trace: base URL of the Prometheus that recorded it.")] = None,
+    query: Annotated[str | None, _flag("With --prometheus: PromQL [arrivals by the service's metrics preset].")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="With --prometheus: begin, as in 30d, RFC 3339 or unix seconds.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help=r"With --prometheus: end, likewise \[now].")] = None,
+    step: Annotated[str | None, _flag("With --prometheus: how fine, two scrapes at least [60s].")] = None,
+    namespace: Annotated[str | None, _flag("With --prometheus: where the pods are [that of the spec].")] = None,
+    pods_like: Annotated[
+        str | None, typer.Option("--pods", help=r"With --prometheus: regular expression of their names \[by the spec].")
+    ] = None,
+    token_file: Annotated[Path | None, _flag("With --prometheus: file with a bearer token.")] = None,
+    ca_file: Annotated[Path | None, _flag("With --prometheus: file with its certificate authorities.")] = None,
     generate: Annotated[str | None, _flag("Instead of a trace: diurnal, step, spike, ...; see docs/replay.md.")] = None,
     hours: Annotated[float, _flag("With --generate: how long [24].")] = 24.0,
     rate: Annotated[float | None, _flag("With --generate: the mean, in requests per second.")] = None,
@@ -81,20 +108,30 @@ def replay(
     policy: Annotated[list[str] | None, _flag("A policy to play; may be given again [all].")] = None,
     tuned: Annotated[bool, _flag("Also search the settings of every peer for the cheapest in hindsight.")] = False,
     bounds: Annotated[bool, _flag("Also find the cheapest schedule for somebody who knows every arrival.")] = False,
+    servers: _Servers = None,
+    events: _Events = None,
+    billing_minimum: _Minimum = "60s",
+    billing_step: _BillingStep = "1s",
+    startup_cv: _StartupCv = 0.1,
+    drain: _Drain = "30s",
+    scrape: _Scrape = "15s",
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
-    seed: Annotated[int, _flag("Seed of everything random [0].")] = 0,
+    seed: _Seed = 0,
 ) -> None:
     """What Tightrope, and what others would have done with this demand, and what it would have cost."""
+    options = dict(locals())
+    from tightrope.cli.assumed import Assumed
+    from tightrope.cli.history import asked
     from tightrope.cli.replay import chosen_demand, replayed
     from tightrope.replay.profiles import ReplayError
 
     try:
         demand = chosen_demand(
-            trace=trace, column=column, generate=generate, hours=hours, rate=rate, peak=peak, dispersion=dispersion,
-            seed=seed,
+            trace=trace, column=column, history=asked(options), spec=spec, service_name=service,
+            generate=generate, hours=hours, rate=rate, peak=peak, dispersion=dispersion, seed=seed,
         )  # fmt: skip
         text, notes = replayed(
-            demand=demand, spec=spec, pools=pools, service_name=service,
+            demand=demand, spec=spec, pools=pools, service_name=service, assumed=Assumed.of(options),
             policies=policy or [], tuned=tuned, bounds=bounds, output=output, seed=seed,
         )  # fmt: skip
     except ReplayError as error:
@@ -121,17 +158,26 @@ def compare(
         "build/compare"
     ),
     processes: Annotated[int | None, _flag("Side by side [one a core].")] = None,
+    servers: _Servers = None,
+    events: _Events = None,
+    billing_minimum: _Minimum = "60s",
+    billing_step: _BillingStep = "1s",
+    startup_cv: _StartupCv = 0.1,
+    drain: _Drain = "30s",
+    scrape: _Scrape = "15s",
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
-    seed: Annotated[int, _flag("Seed of everything random [0].")] = 0,
+    seed: _Seed = 0,
 ) -> None:
     """A row a demand: Tightrope with its defaults beside the best peer, tuned in hindsight."""
+    options = dict(locals())
+    from tightrope.cli.assumed import Assumed
     from tightrope.cli.compare import comparison
     from tightrope.replay.profiles import ReplayError
 
     try:
         text, notes = comparison(
             traces=traces, dispersion=dispersion, mean_rate=mean_rate, spec=spec, pools=pools, service_name=service,
-            policies=policy or [], tuned=tuned, bounds=bounds, results=results,
+            assumed=Assumed.of(options), policies=policy or [], tuned=tuned, bounds=bounds, results=results,
             processes=processes or os.cpu_count() or 1, output=output, seed=seed,
         )  # fmt: skip
     except ReplayError as error:

@@ -5,14 +5,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from tightrope.cli.assumed import Assumed
+from tightrope.cli.history import Asked, recorded
 from tightrope.replay import contest, generators
-from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.bounds import Bound, bound
 from tightrope.replay.demand import Demand
 from tightrope.replay.inputs.manifests import read_pools, read_service
 from tightrope.replay.inputs.table import read_demand
 from tightrope.replay.policies.register import KINDS, kind_named
-from tightrope.replay.profiles import ReplayError, server_of
+from tightrope.replay.profiles import ReplayError
 from tightrope.replay.run import Case
 from tightrope.replay.run import Progress as Advance
 from tightrope.replay.score import Course
@@ -20,11 +21,13 @@ from tightrope.replay.seat import PolicyKind
 from tightrope.replay.table import FORMATS, rendered
 
 
-def case_of(*, demand: Demand, spec: Path, pools: Path, service_name: str | None, seed: int) -> Case:
-    """The case that these files describe. Raises ReplayError."""
+def case_of(
+    *, demand: Demand, spec: Path, pools: Path, service_name: str | None, assumed: Assumed, seed: int
+) -> Case:  # fmt: skip
+    """The case that these files and options describe. Raises ReplayError."""
     service, known = read_service(spec, name=service_name), read_pools(pools)
-    servers = {variant.name: server_of(service, variant) for variant in service.variants}
-    case = Case(service=service, pools=known, demand=demand, assumptions=Assumptions(servers=servers), seed=seed)
+    assumptions = assumed.assumptions(service, known, demand)
+    case = Case(service=service, pools=known, demand=demand, assumptions=assumptions, seed=seed)
     case.profiles()
     return case
 
@@ -56,14 +59,18 @@ def advancing(bar: Progress, task: TaskID, offset: float) -> Advance:
 
 
 def chosen_demand(
-    *, trace: Path | None, column: str | None, generate: str | None, hours: float, rate: float | None,
-    peak: float | None, dispersion: float, seed: int,
+    *, trace: Path | None, column: str | None, history: Asked | None, spec: Path, service_name: str | None,
+    generate: str | None, hours: float, rate: float | None, peak: float | None, dispersion: float, seed: int,
 ) -> Demand:  # fmt: skip
     """The recorded or the made-up demand that was asked for, and only one of them. Raises ReplayError."""
-    if (trace is None) == (generate is None):
-        raise ReplayError("write either --trace FILE or --generate KIND: one demand is replayed at a time")
+    if sum(source is not None for source in (trace, history, generate)) != 1:
+        raise ReplayError(
+            "write either --trace FILE or --prometheus URL or --generate KIND: one demand is replayed at a time"
+        )
     if trace is not None:
         return read_demand(trace, column=column, dispersion=dispersion)
+    if history is not None:
+        return recorded(history, spec=spec, service_name=service_name, dispersion=dispersion)
     assert generate is not None
     if rate is None:
         raise ReplayError("--rate is missing: write the mean requests per second of --generate")
@@ -71,14 +78,14 @@ def chosen_demand(
 
 
 def replayed(
-    *, demand: Demand, spec: Path, pools: Path, service_name: str | None, policies: list[str],
+    *, demand: Demand, spec: Path, pools: Path, service_name: str | None, assumed: Assumed, policies: list[str],
     tuned: bool, bounds: bool, output: str, seed: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """What goes to stdout, and the notes for stderr. Raises ReplayError."""
     if output not in FORMATS:
         raise ReplayError(f"--output {output} is unknown: write {', '.join(FORMATS)}")
     kinds = [kind_named(name) for name in policies] or list(KINDS)
-    case = case_of(demand=demand, spec=spec, pools=pools, service_name=service_name, seed=seed)
+    case = case_of(demand=demand, spec=spec, pools=pools, service_name=service_name, assumed=assumed, seed=seed)
     found = courses(case, kinds, tuned=tuned)
     notes = [f"demand: {demand.source}", *demand.notes, *(f"assumed: {line}" for line in case.assumptions.sentences())]
     scores = [course.score for course in found]

@@ -18,7 +18,7 @@ class RateCurve:
     theirs; with `repeat_seconds` (at least the last time) the curve starts over instead, for ever. Raises ValueError.
     """
 
-    def __init__(self, points: Sequence[tuple[float, float]], *, repeat_seconds: float | None = None) -> None:
+    def __init__(self, points: Sequence[tuple[float, float]] | Floats, *, repeat_seconds: float | None = None) -> None:
         times, rates = _checked(points, repeat_seconds)
         if times[0] > 0:
             times, rates = np.append(0.0, times), np.append(rates[0], rates)
@@ -84,7 +84,7 @@ def _slopes(times: Floats, rates: Floats) -> Floats:
     return slopes
 
 
-def _checked(points: Sequence[tuple[float, float]], repeat_seconds: float | None) -> tuple[Floats, Floats]:
+def _checked(points: Sequence[tuple[float, float]] | Floats, repeat_seconds: float | None) -> tuple[Floats, Floats]:
     """Times and rates as arrays; ValueError names what is wrong and what to write instead."""
     if len(points) == 0:
         raise ValueError("a rate curve has no points: write at least one [seconds, requests per second]")
@@ -92,13 +92,15 @@ def _checked(points: Sequence[tuple[float, float]], repeat_seconds: float | None
     if table.ndim != 2 or table.shape[1] != 2:
         raise ValueError("a rate curve is a list of [seconds, requests per second]: write pairs of numbers")
     times, rates = table[:, 0], table[:, 1]
-    for index, (time, rate) in enumerate(table):
+    descends = np.diff(times, prepend=times[0]) < 0
+    wrong = ~np.isfinite(table).all(axis=1) | (table < 0).any(axis=1) | descends
+    for index in np.flatnonzero(wrong)[:1].tolist():
+        time, rate = table[index]
         if not (math.isfinite(time) and time >= 0):
             raise ValueError(f"point {index} is at {time:g} s: write a time of 0 or more")
         if not (math.isfinite(rate) and rate >= 0):
             raise ValueError(f"point {index} has {rate:g} requests per second: write a rate of 0 or more")
-        if index and time < times[index - 1]:
-            raise ValueError(f"point {index} is at {time:g} s, before the one it follows: write times in order")
+        raise ValueError(f"point {index} is at {time:g} s, before the one it follows: write times in order")
     if repeat_seconds is not None and not (math.isfinite(repeat_seconds) and repeat_seconds >= max(times[-1], 1e-3)):
         raise ValueError(f"repeat_seconds is {repeat_seconds:g}: write at least the last time, {times[-1]:g}")
     return times, rates

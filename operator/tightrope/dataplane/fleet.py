@@ -1,91 +1,268 @@
 """The pods behind one Service. The lab and the replay tell it which pods exist and which are ready, and advance it.
 
-Every request goes to a ready pod drawn uniformly at random, as kube-proxy does in its iptables and nftables modes
-(kubernetes.io, Virtual IPs and Service Proxies): nobody looks at who is busy. A pod that is no longer ready drains: it
-gets nothing new and finishes what it has.
+A pod that is no longer ready drains: it gets nothing new and finishes what it has. `kernels` computes the events; here
+are the arrays it works on, and the random numbers, of which each request takes its own when it arrives.
 """
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tightrope.dataplane import kernels
+from tightrope.dataplane.kernels import ENDED, POD, Numbers, Records
 from tightrope.dataplane.outcomes import NOTHING, Floats, Outcomes, Status, all_alike, together
-from tightrope.dataplane.server_model import ServerModel
-from tightrope.dataplane.servers import Server
+from tightrope.dataplane.routing import Routing
+from tightrope.dataplane.server_model import Distribution, ServerModel
+
+_FIRST_PODS, _FIRST_PLACES = 8, 64
+_KINDS = {
+    Distribution.DETERMINISTIC: 0,
+    Distribution.EXPONENTIAL: kernels.EXPONENTIAL,
+    Distribution.LOGNORMAL: kernels.LOGNORMAL,
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
-    """What ended in one step: by pod (those where something did), and the requests that found no ready pod."""
+    """What ended in one step, all of it, or by pod (those where something did), and the requests that found no ready
+    pod. `ended` is the same as records by number of the pod, `count` of them, valid until the fleet's next step."""
 
-    by_pod: Mapping[str, Outcomes] = field(default_factory=dict)
-    unrouted: Outcomes = NOTHING
+    ended: Records
+    count: int
+    names: Mapping[int, str]
+    unrouted: Outcomes = field(default=NOTHING)
+
+    @cached_property
+    def routed(self) -> Outcomes:
+        """What ended at pods."""
+        records = self.ended[: self.count]
+        return Outcomes(
+            arrival=records["arrival"].copy(),
+            wait=records["wait"].copy(),
+            service=records["service"].copy(),
+            status=records["status"].astype(np.int8),
+        )
+
+    @cached_property
+    def by_pod(self) -> Mapping[str, Outcomes]:
+        """What ended, by name of the pod."""
+        pods, everything = self.ended["pod"][: self.count], self.routed
+        return {self.names[number]: chosen(everything, pods == number) for number in np.unique(pods).tolist()}
 
     def everything(self) -> Outcomes:
-        return together([*self.by_pod.values(), self.unrouted])
+        """What ended, with those that found no ready pod."""
+        return together([self.routed, self.unrouted])
+
+
+def chosen(outcomes: Outcomes, which: NDArray[np.bool_]) -> Outcomes:
+    """Some of these."""
+    return Outcomes(
+        arrival=outcomes.arrival[which],
+        wait=outcomes.wait[which],
+        service=outcomes.service[which],
+        status=outcomes.status[which],
+    )
+
+
+class Pod:
+    """What can be seen of one pod of a fleet."""
+
+    def __init__(self, fleet: "Fleet", number: int, model: ServerModel) -> None:
+        self.number, self.model = number, model
+        self._fleet = fleet
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return int(self._fleet.pods["queued"][self.number])
+
+    @property
+    def running(self) -> int:
+        """Requests being worked on whose clients still wait."""
+        return int(self._fleet.pods["running"][self.number])
+
+    @property
+    def accepted(self) -> int:
+        """Requests that came and were not refused, since the pod was added."""
+        return int(self._fleet.pods["accepted"][self.number])
+
+    @property
+    def idle(self) -> bool:
+        """Nothing inside, so that a step without arrivals changes nothing."""
+        return not self.queued and not self.running
+
+    def busy_seconds(self, at: float) -> float:
+        """Slot-seconds worked up to `at`, which is the end of the last step or, on an idle pod, later."""
+        return self._fleet.busy_seconds(self.number, at)
 
 
 class Fleet:
     """Pods by name. Changes of pods take effect where the last step ended; cut a step there to be exact."""
 
-    def __init__(self, *, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self._servers: dict[str, Server] = {}
+    def __init__(self, *, seed: int, routing: Routing = Routing.EVEN) -> None:
+        self._routing = routing
+        # One stream each, drawn in the order of arrivals: the same whatever the steps.
+        self._where, self._work, self._spread = (np.random.default_rng([seed, stream]) for stream in range(3))
+        self._servers: dict[str, Pod] = {}
+        self._names: dict[int, str] = {}
+        self._unused: list[int] = []
         self._ready: tuple[str, ...] = ()
+        self._edges: Floats = np.empty(0)
+        self._now = 0.0
+        self.pods: Records = np.zeros(0, dtype=POD)
+        self._waiting, self._free, self._inside = np.zeros((0, 1, 3)), np.zeros((0, 1)), np.zeros((0, 1, 3))
+        self._ended: Records = np.zeros(0, dtype=ENDED)
 
     @property
-    def servers(self) -> Mapping[str, Server]:
+    def servers(self) -> Mapping[str, Pod]:
         return self._servers
+
+    @property
+    def room(self) -> int:
+        """Numbers of pods are below this."""
+        return len(self.pods)
 
     @property
     def ready(self) -> tuple[str, ...]:
         """The pods among which arrivals are split."""
         return self._ready
 
-    def add(self, pod: str, model: ServerModel, *, seed: int) -> None:
+    def add(self, pod: str, model: ServerModel) -> None:
         """A pod that exists; it gets requests once it is ready."""
-        self._servers[pod] = Server(model, seed=seed)
+        if not self._unused:
+            self._grow_pods(2 * self.room or _FIRST_PODS)
+        self._fit(places=_FIRST_PLACES, slots=model.slots, inside=model.slots * model.batch_limit)
+        number = self._unused.pop()
+        self._free[number] = -math.inf
+        self.pods[number] = described(model)
+        self._servers[pod], self._names[number] = Pod(self, number, model), pod
 
-    def set_ready(self, pods: Collection[str]) -> None:
-        """Exactly these pods get requests from now on; all others drain. Raises KeyError for a pod that isn't there."""
+    def set_ready(self, pods: Collection[str], weights: Mapping[str, float] | None = None) -> None:
+        """Exactly these pods get requests from now on; all others drain. `weights` (above 0) count with weighted
+        routing. Raises KeyError for a pod that isn't there."""
         for pod in pods:
             self._servers[pod]
         self._ready = tuple(sorted(pods))
+        shares = np.array([1.0 if weights is None else weights[pod] for pod in self._ready])
+        self._edges = np.cumsum(shares) / max(shares.sum(), 1e-300)
 
     def remove(self, pod: str) -> Outcomes:
         """The pod is gone; what it still had inside is lost."""
-        self._ready = tuple(name for name in self._ready if name != pod)
-        return self._servers.pop(pod).lose()
+        self.set_ready([name for name in self._ready if name != pod])
+        gone = self._servers.pop(pod)
+        lost = self._lost(gone.number)
+        self.pods[gone.number] = described(gone.model)
+        del self._names[gone.number]
+        self._unused.append(gone.number)
+        return lost
+
+    def busy_seconds(self, number: int, at: float) -> float:
+        """Slot-seconds that a pod has worked up to `at`."""
+        one = self.pods[number]
+        return float(one["given"] - np.maximum(self._free[number, : one["slots"]] - at, 0.0).sum())
 
     def advance(self, arrivals: Floats, until: float) -> Step:
         """All pods work until `until`, with these arrivals (ascending, since the last step, up to `until`)."""
-        if not self._ready:
-            shares: dict[str, Floats] = {}
-            unrouted = all_alike(Status.UNROUTED, arrival=arrivals) if len(arrivals) else NOTHING
-        else:
-            shares, unrouted = self._split(arrivals), NOTHING
-        by_pod = {}
-        for pod, server in self._servers.items():
-            share = shares.get(pod)
-            if share is None and server.idle:
-                continue
-            ended = server.advance(arrivals[:0] if share is None else share, until)
-            if len(ended):
-                by_pod[pod] = ended
-        return Step(by_pod=by_pod, unrouted=unrouted)
+        unrouted = NOTHING
+        chances = self._chances(len(arrivals))
+        if len(arrivals) and not self._ready:
+            unrouted, arrivals, chances = all_alike(Status.UNROUTED, arrival=arrivals), arrivals[:0], chances[:0]
+        self._make_room(len(arrivals))
+        total = np.zeros(1, dtype=np.int64)
+        kernels.advance(
+            self.pods,
+            self._waiting,
+            self._free,
+            self._inside,
+            self._ended,
+            total,
+            arrivals,
+            chances,
+            self._numbers(self._servers),
+            self._numbers(self._ready),
+            self._routing is Routing.LEAST_LOADED,
+            until,
+        )
+        self._now = until
+        return Step(ended=self._ended, count=int(total[0]), names=self._names, unrouted=unrouted)
 
-    def _split(self, arrivals: Floats) -> dict[str, Floats]:
-        """Each arrival to a ready pod at random; pods that got none are left out."""
-        count = len(self._ready)
-        if not len(arrivals):
-            return {}
-        chosen = (self._random.random(len(arrivals)) * count).astype(np.intp)
-        if count == 1:
-            return {self._ready[0]: arrivals}
-        ordered = arrivals[np.argsort(chosen, kind="stable")]
-        ends = np.cumsum(np.bincount(chosen, minlength=count)).tolist()
-        starts = [0, *ends[:-1]]
-        return {
-            pod: ordered[start:end] for pod, start, end in zip(self._ready, starts, ends, strict=True) if end > start
-        }
+    def _chances(self, count: int) -> Floats:
+        """(count, 3): which ready pod (or, least-loaded, the chance that decides among equals), and how much work."""
+        chances = np.zeros((count, 3))
+        chances[:, 0] = self._where.random(count)
+        if self._routing is not Routing.LEAST_LOADED and self._ready:
+            chances[:, 0] = np.minimum(np.searchsorted(self._edges, chances[:, 0], side="right"), len(self._ready) - 1)
+        kinds = {pod.model.distribution for pod in self._servers.values()}
+        if Distribution.EXPONENTIAL in kinds:
+            chances[:, 1] = self._work.random(count)
+        if Distribution.LOGNORMAL in kinds:
+            chances[:, 2] = self._spread.standard_normal(count)
+        return chances
+
+    def _numbers(self, pods: Collection[str]) -> Numbers:
+        return np.array([self._servers[name].number for name in pods], dtype=np.int64)
+
+    def _lost(self, number: int) -> Outcomes:
+        one, now = self.pods[number], self._now
+        inside = self._inside[number, : one["running"]]
+        order = (one["head"] + np.arange(one["queued"])) % self._waiting.shape[1]
+        waiting = self._waiting[number, order, 0]
+        start = inside[:, 1].copy()
+        arrival = inside[:, 0].copy()
+        return together(
+            [
+                all_alike(Status.LOST, arrival=waiting, wait=now - waiting),
+                all_alike(Status.LOST, arrival=arrival, wait=start - arrival, service=now - start),
+            ]
+        )
+
+    def _make_room(self, coming: int) -> None:
+        """For everybody who may wait or end in a step with so many arrivals."""
+        queued, limit = self.pods["queued"], int(self.pods["limit"].max(initial=0))
+        self._fit(places=min(int(queued.max(initial=0)) + coming, limit) + 1, slots=1, inside=1)
+        most = int(queued.sum() + self.pods["running"].sum()) + coming
+        if most > len(self._ended):
+            self._ended = np.zeros(2 * most, dtype=ENDED)
+
+    def _grow_pods(self, count: int) -> None:
+        there = self.room
+        self.pods = grown(self.pods, (count,))
+        self._waiting = grown(self._waiting, (count, *self._waiting.shape[1:]))
+        self._free = grown(self._free, (count, *self._free.shape[1:]))
+        self._inside = grown(self._inside, (count, *self._inside.shape[1:]))
+        self._unused = [*range(count - 1, there - 1, -1)]
+
+    def _fit(self, *, places: int, slots: int, inside: int) -> None:
+        """Room for so many who wait, slots, and requests being worked on, at every pod."""
+        if places > self._waiting.shape[1]:
+            order = (self.pods["head"][:, None] + np.arange(self._waiting.shape[1])) % self._waiting.shape[1]
+            begun_at_the_first = self._waiting[np.arange(self.room)[:, None], order]
+            self._waiting = grown(begun_at_the_first, (self.room, 2 * places, 3))
+            self.pods["head"] = 0
+        if slots > self._free.shape[1]:
+            self._free = grown(self._free, (self.room, slots))
+        if inside > self._inside.shape[1]:
+            self._inside = grown(self._inside, (self.room, inside, 3))
+
+
+def grown(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """The same in the corner of a larger array of zeros."""
+    larger = np.zeros(shape, dtype=array.dtype)
+    larger[tuple(slice(0, size) for size in array.shape)] = array
+    return larger
+
+
+def described(model: ServerModel) -> Records:
+    """A pod that works like this, with nothing inside."""
+    one = np.zeros((), dtype=POD)
+    one["base"], one["each"] = model.base_seconds, model.per_request_seconds
+    one["batch"], one["slots"], one["limit"] = model.batch_limit, model.slots, model.queue_limit
+    one["patience"] = math.inf if model.timeout_seconds is None else model.timeout_seconds
+    one["distribution"] = _KINDS[model.distribution]
+    one["spread"] = math.log1p((model.cv or 0.0) ** 2)
+    return one

@@ -1,14 +1,8 @@
-"""How one emulated server works, and the random factors of its service times. `servers` runs it."""
+"""How one emulated server works. `fleet` runs it."""
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
-
-from tightrope.dataplane.outcomes import Floats
-
-BLOCK = 1024
 
 
 class Distribution(StrEnum):
@@ -67,33 +61,3 @@ class ServerModel:
     def saturation(self) -> float:
         """Requests per second that one pod can finish at most, without regard to latency."""
         return self.slots * self.batch_limit / self.batch_seconds(self.batch_limit)
-
-
-class Factors:
-    """Random factors of mean 1, one for each batch, handed out in order. What is looked at but not taken comes again,
-    so that it doesn't matter in which steps, or by which method, the work is computed."""
-
-    def __init__(self, model: ServerModel, *, seed: int) -> None:
-        self._distribution = model.distribution
-        # A lognormal of mean 1 and coefficient of variation cv: sigma^2 = ln(1 + cv^2), mu = -sigma^2 / 2.
-        self._variance = math.log1p((model.cv or 0.0) ** 2)
-        self._random = np.random.default_rng(seed)
-        self._ahead = np.empty(0)
-
-    def peek(self, count: int) -> Floats:
-        """The next `count` factors, not taken yet."""
-        if self._distribution is Distribution.DETERMINISTIC:
-            return np.ones(count)
-        while len(self._ahead) < count:
-            self._ahead = np.append(self._ahead, self._draw(max(BLOCK, count - len(self._ahead))))
-        return self._ahead[:count]
-
-    def take(self, count: int) -> None:
-        """The next `count` factors are used."""
-        if self._distribution is not Distribution.DETERMINISTIC:
-            self._ahead = self._ahead[count:]
-
-    def _draw(self, count: int) -> Floats:
-        if self._distribution is Distribution.EXPONENTIAL:
-            return self._random.standard_exponential(count)
-        return self._random.lognormal(-self._variance / 2, math.sqrt(self._variance), count)

@@ -89,23 +89,7 @@ def gather(
     persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
     per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
     infeasible = infeasibilities(service, learned, per_node)
-    ahead = outlook.outlooks(
-        memory,
-        {
-            name: outlook.server_of(
-                service,
-                belief,
-                per_node=per_node[name],
-                startup_seconds=times.used[name] + clock.metrics_delay_seconds,
-            )
-            for name, belief in learned.items()
-            if name not in infeasible
-        },
-        {name: used + clock.tick_seconds + clock.metrics_delay_seconds for name, used in times.used.items()},
-        service=service,
-        now=clock.now,
-        tick_seconds=clock.tick_seconds,
-    )
+    ahead = looked_ahead(service, learned, infeasible, per_node, times, memory, clock)
     span = seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds  # nobody saw what was before
     ledger = grown_ledger(memory, observation, service, clock, span)
     memory = replace(
@@ -142,6 +126,27 @@ def gather(
         forecasts=forecasts,
         covered=covered_demands(service, forecasts, memory, observation, clock),
     )
+
+
+def looked_ahead(
+    service: Service,
+    learned: Mapping[str, LearnedCapacity],
+    infeasible: Mapping[str, str],
+    per_node: Mapping[str, int],
+    times: "TimesToReady",
+    memory: ServiceMemory,
+    clock: Clock,
+) -> dict[str, outlook.Outlook]:
+    """What to plan for, per variant whose capacity is known and feasible."""
+    servers = {
+        name: outlook.server_of(
+            service, belief, per_node=per_node[name], startup_seconds=times.used[name] + clock.metrics_delay_seconds
+        )
+        for name, belief in learned.items()
+        if name not in infeasible
+    }
+    horizons = {name: used + clock.tick_seconds + clock.metrics_delay_seconds for name, used in times.used.items()}
+    return outlook.outlooks(memory, servers, horizons, service=service, now=clock.now, tick_seconds=clock.tick_seconds)
 
 
 def blindness(observation: Observation) -> str | None:

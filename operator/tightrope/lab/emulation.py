@@ -98,7 +98,7 @@ class EmulatedService:
         model = self.spec.server(pod.variant)
         if model is None:
             return
-        self._fleet.add(name.name, model, seed=seed_of(self.key, name.name))
+        self._fleet.add(name.name, model)
         server, exporter = self._fleet.servers[name.name], _EXPORTERS[self.spec.preset]
         self.meters[name.name] = Meter(name, pod, server, model=self.name, exporter=exporter)
 

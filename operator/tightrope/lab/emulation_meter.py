@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tightrope.dataplane.fleet import Pod as Server
 from tightrope.dataplane.outcomes import Outcomes, Status
-from tightrope.dataplane.servers import Server
 from tightrope.lab.emulation_cluster import Pod, PodName
 from tightrope.lab.exporters import Histogram, PodCounters
 

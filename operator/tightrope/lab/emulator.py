@@ -17,6 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
+from tightrope.dataplane.servers import compile_now
 from tightrope.lab.emulation import Emulation
 from tightrope.lab.emulation_cluster import ClusterView, follow
 from tightrope.lab.emulation_faults import parse_faults
@@ -174,6 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     host, _, port = options.listen.rpartition(":")
     if not host or not port.isdigit():
         parser.error(f"--listen is {options.listen!r}: write HOST:PORT, such as 127.0.0.1:0")
+    compile_now()
     try:
         asyncio.run(serve(kubeconfig=options.kubeconfig, host=host, port=int(port), announce=options.announce))
     except (LabError, OSError) as error:

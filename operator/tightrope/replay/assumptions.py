@@ -1,40 +1,63 @@
 """What a replay takes for granted beyond the specs: servers, start-up, billing, scraping. The output says it aloud."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tightrope.dataplane.server_model import ServerModel
+from tightrope.replay.events import NO_EVENTS, Events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumptions:
     """One set for all policies of a comparison. Seconds unless the name says otherwise.
 
-    `servers` is how one replica of each variant works. A new replica is ready after a lognormal time around its pool's
-    timeToReady with coefficient of variation `startup_cv` (0: exactly), whether its node is new or not. A node is
-    billed from the request for it until its last replica is gone, and for `billing_minimum` at the least. A replica
-    that is stopped takes nothing new and goes when it has finished what it has, or after `drain_seconds`. A scrape is
-    visible `scrape_delay_seconds` after it was taken.
+    `servers` is how one replica of each variant works; `measured` what it was found to carry within the SLO, in
+    requests per second, for those whose server is described and not made to fit a stated capacity. A new replica is
+    ready after a lognormal time around its pool's timeToReady with coefficient of variation `startup_cv` (0: exactly),
+    whether its node is new or not. A node is billed from the request for it until its last replica is gone, for
+    `billing_minimum` at the least, in whole steps of `billing_step`. `events` befall the pools. A replica that is
+    stopped takes nothing new and goes when it has finished what it has, or after `drain_seconds`. A scrape is visible
+    `scrape_delay_seconds` after it was taken.
     """
 
     servers: Mapping[str, ServerModel]
+    measured: Mapping[str, float] = field(default_factory=dict)
     startup_cv: float = 0.1
     billing_minimum: float = 60.0
+    billing_step: float = 1.0
     drain_seconds: float = 30.0
     scrape_seconds: float = 15.0
     scrape_delay_seconds: float = 1.0
     rate_window_seconds: float = 60.0
+    events: Events = NO_EVENTS
 
     def sentences(self) -> list[str]:
         """Each assumption in plain words, for whoever reads the result."""
         servers = [
             f"a replica of {name} answers one request in {model.batch_seconds(1) * 1000:.1f} ms on average "
             f"({model.distribution.value}), {model.slots} at a time, in batches of up to {model.batch_limit}"
+            f"{self._capacity(name)}"
             for name, model in self.servers.items()
         ]
         return [
             *servers,
             f"a new replica is ready after its pool's timeToReady, give or take {self.startup_cv:.0%}",
-            f"nodes are billed from request to release, for {self.billing_minimum:g} s at the least",
+            f"nodes are billed from request to release, for {self.billing_minimum:g} s at the least, in whole steps of "
+            f"{self.billing_step:g} s",
+            f"a replica that is stopped has {self.drain_seconds:g} s to finish what it has",
             f"metrics are scraped every {self.scrape_seconds:g} s and seen {self.scrape_delay_seconds:g} s later",
+            *self.events.sentences(),
         ]
+
+    def billed_seconds(self, seconds: float) -> float:
+        """How long is billed for a node that was there for so long."""
+        # A step that is over by less than a microsecond is a rounding error of the clock.
+        steps = math.ceil(max(seconds, self.billing_minimum) / self.billing_step - 1e-6)
+        return steps * self.billing_step
+
+    def _capacity(self, name: str) -> str:
+        rate = self.measured.get(name)
+        if rate is None:
+            return ": made to fit the capacity that the spec states"
+        return f": measured by driving it, it carries {rate:.4g} Poisson requests per second within the SLO"

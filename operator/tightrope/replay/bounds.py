@@ -72,9 +72,14 @@ class _Search:
         self._sizes = grid(self._profiles, float(self._counts.max(initial=0.0)) / MINUTE, case.service.max_replicas)
         axes = np.indices(self._sizes)
         self._total = axes.sum(axis=0)
-        prices = np.array([p.price_per_hour for p in self._profiles])
-        self._price = np.tensordot(prices, axes, axes=1) * MINUTE / 3600.0
-        self._starting = [p.price_per_hour * p.time_to_ready_seconds / 3600.0 for p in self._profiles]
+        self._shares = [self._price_shares(minute) for minute in range(len(self._counts))]
+        self._prices = {share: self._price_of(share, axes) for share in set(self._shares)}
+        # A start may lie in minutes that are cheaper than the one in which it is done: a limit takes the lowest.
+        lowest = np.array(self._shares).min(axis=0).tolist()
+        self._starting = [
+            least * p.price_per_hour * p.time_to_ready_seconds / 3600.0
+            for p, least in zip(self._profiles, lowest, strict=True)
+        ]
         self._forbidden = (self._total > case.service.max_replicas) | (self._total < case.service.min_replicas)
         self._saturation = np.tensordot(np.array([p.saturation for p in self._profiles]), axes, axes=1)
         self._weakest = self._weakest_capacity(axes)
@@ -84,9 +89,9 @@ class _Search:
         """Per minute the cheapest fleet that carries it, at once and for that minute only."""
         carried = self._total * self._weakest
         total = 0.0
-        for count in self._counts:
+        for count, share in zip(self._counts, self._shares, strict=True):
             fits = ~self._forbidden & (carried >= count / MINUTE)
-            total += float(np.min(self._price, where=fits, initial=math.inf))
+            total += float(np.min(self._prices[share], where=fits, initial=math.inf))
         return total if math.isfinite(total) else math.nan
 
     def relaxed(self) -> float:
@@ -131,10 +136,10 @@ class _Search:
         """The cheapest path of fleets at this price of a miss: its cost, its misses, and the fleet of each minute."""
         value = np.where(self._forbidden, math.inf, 0.0)
         came: list[Indices] = []
-        for count in self._counts:
+        for count, share in zip(self._counts, self._shares, strict=True):
             value, origin = self._step(value)
             came.append(origin)
-            value = np.where(self._forbidden, math.inf, value + self._price + price * misses(count))
+            value = np.where(self._forbidden, math.inf, value + self._prices[share] + price * misses(count))
         at = int(np.argmin(value))
         fleets = [at]
         for origin in reversed(came[1:]):
@@ -143,6 +148,21 @@ class _Search:
         missed = sum(float(misses(count).flat[at]) for count, at in zip(self._counts, fleets, strict=True))
         total = float(value.min()) - price * missed
         return total, missed, [tuple(int(i) for i in np.unravel_index(at, self._sizes)) for at in fleets]
+
+    def _price_shares(self, minute: int) -> tuple[float, ...]:
+        """By variant, the price of its pool in this minute over that of the spec: the lower of both ends."""
+        events, pools, ends = self._case.assumptions.events, self._case.pools, (minute * MINUTE, (minute + 1) * MINUTE)
+        usual = {p.pool: pools[p.pool].price_per_node_hour for p in self._profiles}
+        return tuple(
+            min(events.price(p.pool, at, usual[p.pool]) for at in ends) / usual[p.pool] if usual[p.pool] else 1.0
+            for p in self._profiles
+        )
+
+    def _price_of(self, share: tuple[float, ...], axes: Indices) -> Floats:
+        """What each fleet costs in a minute at these prices."""
+        prices = np.array([p.price_per_hour * times for p, times in zip(self._profiles, share, strict=True)])
+        found: Floats = np.tensordot(prices, axes, axes=1) * MINUTE / 3600.0
+        return found
 
     def _step(self, value: Floats) -> tuple[Floats, Indices]:
         """The cheapest way into each fleet from the minute before, axis by axis: down for nothing, up for the

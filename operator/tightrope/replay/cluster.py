@@ -10,6 +10,7 @@ from tightrope.dataplane.fleet import Fleet
 from tightrope.dataplane.outcomes import Outcomes
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
+from tightrope.replay.events import Reclaim, Room
 from tightrope.replay.seat import VariantSeen
 
 DRAIN_STEP_SECONDS = 1.0  # how often a pod that drains is looked at
@@ -17,11 +18,13 @@ DRAIN_STEP_SECONDS = 1.0  # how often a pod that drains is looked at
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """One node of a pool, requested at `since`; `pods` are on it."""
+    """One node of a pool, requested at `since`; `pods` are on it. One that is taken back is gone at `gone_at` and takes
+    no pod any more."""
 
     pool: str
     since: float
     pods: int = 0
+    gone_at: float = math.inf
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +50,9 @@ class Cluster:
         self._pods: list[Pod] = []
         self._nodes: list[Node] = []
         self._billed = 0.0
+        self._now, self._begun = -math.inf, False
+        self._refused: set[str] = set()
+        self._reclaims = np.random.default_rng([seed, 2])
         self._per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
 
     def start(self, replicas: Mapping[str, int]) -> None:
@@ -55,6 +61,7 @@ class Cluster:
         for pod in self._pods:
             if pod.node is not None:
                 pod.ready_at = 0.0
+        self._begun = True
         self.move(0.0)
 
     @property
@@ -73,7 +80,14 @@ class Cluster:
     @property
     def price_per_hour(self) -> float:
         """What the nodes cost now."""
-        return sum(self._pools[node.pool].price_per_node_hour for node in self._nodes)
+        prices = self.prices
+        return sum(prices[node.pool] for node in self._nodes)
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """What a node of each pool costs an hour now."""
+        events = self._assumptions.events
+        return {name: events.price(name, self._now, pool.price_per_node_hour) for name, pool in self._pools.items()}
 
     def cost(self, now: float) -> float:
         """What all nodes have cost until now."""
@@ -103,35 +117,64 @@ class Cluster:
             for pod in to_stop(staying, len(staying) - count, now):
                 pod.stopped = now
             for _ in range(count - len(staying)):
-                self._born += 1
-                self._pods.append(Pod(name=f"{name}-{self._born}", variant=name, created=now))
+                self._create(name, now)
         self.move(now)
 
     def next_change(self, now: float) -> float:
-        """When a pod becomes ready or one that drains is looked at again; inf if neither."""
+        """When something befalls the pools, a pod becomes ready, a node that was refused is asked for again, or a pod
+        that drains is looked at again; inf if nothing does."""
+        events = self._assumptions.events
         times = [pod.ready_at for pod in self._pods if pod.stopped is None and pod.ready_at > now]
+        times += [events.next_try(pool, now) for pool in self._refused]
         if any(pod.stopped is not None for pod in self._pods):
             times.append(now + DRAIN_STEP_SECONDS)
-        return min(times, default=math.inf)
+        return min([events.after(now), *times])
 
     def move(self, now: float) -> list[Outcomes]:
         """Let everything happen that is due by now; returns what was lost with pods that did not drain in time."""
-        lost = []
-        for pod in [pod for pod in self._pods if pod.stopped is not None]:
-            server = self.fleet.servers.get(pod.name)
-            assert pod.stopped is not None
-            if server is None or server.idle or now >= pod.stopped + self._assumptions.drain_seconds:
-                if server is not None:
-                    lost.append(self.fleet.remove(pod.name))
-                self._remove(pod, now)
+        for event in self._assumptions.events.taken(self._now, now):
+            self._take_back(event)
+        self._now = now
+        lost = self._let_go(now)
+        self._refused.clear()
         for pod in self._pods:
             if pod.stopped is None and pod.node is None:
                 self._place(pod, now)
             if pod.stopped is None and pod.ready_at <= now and pod.name not in self.fleet.servers:
                 model = self._assumptions.servers[pod.variant]
-                self.fleet.add(pod.name, model, seed=_mixed(self._seed, pod.name))
+                self.fleet.add(pod.name, model)
         self.fleet.set_ready([pod.name for pod in self._pods if pod.stopped is None and pod.name in self.fleet.servers])
         return lost
+
+    def _let_go(self, now: float) -> list[Outcomes]:
+        """Remove the stopped pods that are done, or whose time is up; returns what those still had inside."""
+        lost = []
+        for pod in [pod for pod in self._pods if pod.stopped is not None]:
+            server = self.fleet.servers.get(pod.name)
+            assert pod.stopped is not None
+            deadline = pod.stopped + self._assumptions.drain_seconds
+            if pod.node is not None:
+                deadline = min(deadline, pod.node.gone_at)
+            if server is None or server.idle or now >= deadline:
+                if server is not None:
+                    lost.append(self.fleet.remove(pod.name))
+                self._remove(pod, now)
+        return lost
+
+    def _take_back(self, event: Reclaim | Room) -> None:
+        """Tell some nodes of the pool that they go. Their pods drain, and others are created in their place at once, as
+        an eviction does."""
+        nodes = [node for node in self._nodes if node.pool == event.pool and math.isinf(node.gone_at)]
+        for index in self._reclaims.permutation(len(nodes))[: nodes_taken(event, len(nodes))].tolist():
+            nodes[index].gone_at = event.at + event.notice_seconds
+        for pod in [pod for pod in self._pods if pod.node is not None and math.isfinite(pod.node.gone_at)]:
+            if pod.stopped is None:
+                pod.stopped = event.at
+                self._create(pod.variant, event.at)
+
+    def _create(self, variant: str, now: float) -> None:
+        self._born += 1
+        self._pods.append(Pod(name=f"{variant}-{self._born}", variant=variant, created=now))
 
     def _staying(self, variant: str) -> list[Pod]:
         return [pod for pod in self._pods if pod.variant == variant and pod.stopped is None]
@@ -140,14 +183,26 @@ class Cluster:
         """On a node with room, else on a new one, else nowhere yet."""
         pool = next(v.pool for v in self._service.variants if v.name == pod.variant)
         nodes = [node for node in self._nodes if node.pool == pool]
-        node = next((node for node in nodes if node.pods < self._per_node[pod.variant]), None)
-        if node is None and len(nodes) < self._pools[pool].max_nodes:
+        open_nodes = (node for node in nodes if math.isinf(node.gone_at))
+        node = next((node for node in open_nodes if node.pods < self._per_node[pod.variant]), None)
+        if node is None and self._gives(pool, len(nodes), now):
             node = Node(pool=pool, since=now)
             self._nodes.append(node)
         if node is None:
             return
         node.pods += 1
         pod.node, pod.ready_at = node, now + self._startup(pool)
+
+    def _gives(self, pool: str, there: int, now: float) -> bool:
+        """Whether the pool gives a new node beside those that are there. What runs already when the replay begins was
+        given before."""
+        events = self._assumptions.events
+        if there >= min(self._pools[pool].max_nodes, events.room(pool, now)):
+            return False
+        if self._begun and events.refuses(pool, now, seed=self._seed):
+            self._refused.add(pool)
+            return False
+        return True
 
     def _startup(self, pool: str) -> float:
         """Lognormal with this mean and coefficient of variation: sigma^2 = ln(1 + cv^2)."""
@@ -165,8 +220,9 @@ class Cluster:
             self._billed += self._bill(pod.node, now)
 
     def _bill(self, node: Node, now: float) -> float:
-        seconds = max(now - node.since, self._assumptions.billing_minimum)
-        return self._pools[node.pool].price_per_node_hour * seconds / 3600.0
+        until = node.since + self._assumptions.billed_seconds(now - node.since)
+        usual = self._pools[node.pool].price_per_node_hour
+        return self._assumptions.events.cost(node.pool, node.since, until, usual)
 
 
 def to_stop(pods: list[Pod], count: int, now: float) -> list[Pod]:
@@ -179,6 +235,10 @@ def to_stop(pods: list[Pod], count: int, now: float) -> list[Pod]:
     return sorted(pods, key=rank)[: max(count, 0)]
 
 
-def _mixed(seed: int, name: str) -> int:
-    """A seed of its own for each pod, the same in every process."""
-    return int.from_bytes(f"{seed}/{name}".encode()[-8:], "little")
+def nodes_taken(event: Reclaim | Room, there: int) -> int:
+    """How many of the nodes that are there go; half a node is a whole one."""
+    if isinstance(event, Room):
+        return max(there - event.count, 0)
+    if event.count is not None:
+        return min(event.count, there)
+    return math.floor((event.share or 0.0) * there + 0.5)

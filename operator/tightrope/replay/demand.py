@@ -3,6 +3,7 @@
 `inputs/` reads it from files and Prometheus, `generators` makes it up; `run` plays it and `bounds` looks ahead in it.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -80,3 +81,16 @@ class Demand:
             missing += np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0.0, None)
         share: Floats = 1.0 - missing / np.diff(edges)
         return share
+
+    def unknown_seconds(self, start: float, end: float) -> float:
+        """How much of this stretch is unknown."""
+        total, place = 0.0, bisect.bisect_right(self.gaps, start, key=lambda gap: gap[1])
+        while place < len(self.gaps) and self.gaps[place][0] < end:
+            total += min(end, self.gaps[place][1]) - max(start, self.gaps[place][0])
+            place += 1
+        return total
+
+    def known_at(self, at: float) -> bool:
+        """Whether demand is known at this time."""
+        place = bisect.bisect_right(self.gaps, at, key=lambda gap: gap[1])
+        return place == len(self.gaps) or at < self.gaps[place][0]

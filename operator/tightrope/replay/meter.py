@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tightrope.dataplane.outcomes import Floats, Outcomes
-from tightrope.dataplane.servers import Server
+from tightrope.dataplane.fleet import Pod
+from tightrope.dataplane.outcomes import Floats
+from tightrope.dataplane.tally import Tally
 from tightrope.replay.seat import Counter, Gauge
 
 COUNTERS: tuple[Counter, ...] = (
@@ -61,7 +62,6 @@ class Meter:
         self, variants: Sequence[str], *, threshold_seconds: float, every: float, delay: float, memory_seconds: float
     ) -> None:
         self.bounds = bounds_around(threshold_seconds)
-        self._threshold = threshold_seconds
         self._index = {name: place for place, name in enumerate(variants)}
         self._counters = np.zeros((len(COUNTERS), len(variants)))
         self._buckets = np.zeros((len(variants), len(self.bounds) + 1))
@@ -70,29 +70,27 @@ class Meter:
         self._samples: list[Sample] = []
         self.now = 0.0
 
-    def count(self, variant: str, ended: Outcomes) -> None:
-        """These requests ended at replicas of this variant."""
-        column = self._index[variant]
-        finished = ended.finished
-        latency = ended.latency[finished]
-        good = int(np.count_nonzero(latency <= self._threshold))
-        waits = float(ended.wait[finished].sum())
-        self._add(column, finished=len(latency), good=good, dropped=len(ended) - len(latency), queue_seconds=waits)
-        self._add(column, latency_seconds=float(latency.sum()))
-        places = np.searchsorted(self.bounds, latency, side="left")
-        self._buckets[column] += np.bincount(places, minlength=self._buckets.shape[1])
+    def count(self, tally: Tally) -> None:
+        """These requests ended at replicas."""
+        finished = tally.finished
+        self._counters[_ROW["finished"]] += finished
+        self._counters[_ROW["good"]] += tally.good
+        self._counters[_ROW["dropped"]] += tally.ended - finished
+        self._counters[_ROW["latency_seconds"]] += tally.latency_seconds
+        self._counters[_ROW["queue_seconds"]] += tally.waited_seconds
+        self._buckets += tally.buckets
 
-    def drop(self, ended: Outcomes) -> None:
-        """These requests found nobody; the first variant's counters take them, as a gateway's would."""
-        self._add(0, dropped=len(ended), arrivals=len(ended))
+    def drop(self, count: int) -> None:
+        """So many requests found nobody; the first variant's counters take them, as a gateway's would."""
+        self._add(0, dropped=count, arrivals=count)
 
-    def use(self, variant: str, *, arrivals: int, busy: float, ready: float) -> None:
+    def use(self, variant: str, *, arrivals: float, busy: float, ready: float) -> None:
         """Requests that came to a variant's replicas, and replica-seconds they were at work and ready."""
         self._add(self._index[variant], arrivals=arrivals, busy_seconds=busy, ready_seconds=ready)
 
-    def scrape(self, at: float, replicas: Mapping[str, Sequence[Server]]) -> None:
+    def scrape(self, at: float, replicas: Mapping[str, Sequence[Pod]]) -> None:
         """Take a sample now; `replicas` are the ready ones of each variant."""
-        gauges = {name: [(server.queued, server.running) for server in servers] for name, servers in replicas.items()}
+        gauges = {name: [(pod.queued, pod.running) for pod in pods] for name, pods in replicas.items()}
         sample = Sample(at=at, counters=self._counters.copy(), buckets=self._buckets.copy(), replicas=gauges)
         self._samples.append(sample)
         if len(self._samples) > 2 * self._keep:

@@ -24,7 +24,7 @@ def server_of(service: Service, variant: Variant) -> ServerModel:
     if prior is None:
         raise ReplayError(
             f"spec.variants[{variant.name}].capacity is missing: a replay without a cluster needs the rate that one "
-            'replica carries, as in "capacity: {rate: 12, at: 300ms}"'
+            'replica carries, as in "capacity: {rate: 12, at: 300ms}", or --servers with how it works'
         )
     mu = prior.rate_per_second + math.log(1.0 / service.objective.allowed_miss_fraction) / prior.at_seconds
     return ServerModel(base_seconds=1.0 / mu, distribution=Distribution.EXPONENTIAL)
@@ -45,13 +45,7 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
             f"a replica of variant {variant.name} does not fit an empty node of pool {variant.pool}: lower its "
             "requests, or name a pool with larger nodes"
         )
-    assert variant.capacity is not None
-    capacity = capacity_at(variant.capacity, service.objective)
-    if capacity <= 0:
-        raise ReplayError(
-            f"spec.variants[{variant.name}].capacity leaves nothing within "
-            f"{service.objective.threshold_seconds * 1000:.0f}ms: state a capacity measured at that threshold"
-        )
+    capacity = _carries(service, variant, assumptions)
     return VariantProfile(
         name=variant.name,
         pool=variant.pool,
@@ -65,3 +59,23 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
         accelerated=pool.node.accelerators > 0,
         max_replicas=min(service.max_replicas, pool.max_nodes * per_node),
     )
+
+
+def _carries(service: Service, variant: Variant, assumptions: Assumptions) -> float:
+    """Requests per second of one replica within the SLO: measured where its server is described, else as stated."""
+    within = f"{service.objective.threshold_seconds * 1000:.0f}ms"
+    if (measured := assumptions.measured.get(variant.name)) is not None:
+        if measured <= 0:
+            raise ReplayError(
+                f"the server described for variant {variant.name} answers less than {service.objective.percent:g} % of "
+                f"requests within {within}, however few there are: describe a faster one, or leave the variant out"
+            )
+        return measured
+    assert variant.capacity is not None  # server_of has asked for it
+    stated = capacity_at(variant.capacity, service.objective)
+    if stated <= 0:
+        raise ReplayError(
+            f"spec.variants[{variant.name}].capacity leaves nothing within {within}: state a capacity measured at "
+            "that threshold"
+        )
+    return stated

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tightrope.dataplane.outcomes import Floats, Outcomes
+from tightrope.dataplane.outcomes import Floats
+from tightrope.dataplane.tally import Tally
 from tightrope.domain.spec import Service
 from tightrope.replay.demand import Demand
 from tightrope.replay.meter import bounds_around, quantile_of
@@ -42,19 +43,23 @@ class Record:
         """Requests ended so far."""
         return int(self._minutes[:, 0].sum())
 
-    def ended(self, at: float, outcomes: Outcomes) -> None:
-        """Requests whose end was seen in the step that ends at `at`."""
-        if not len(outcomes):
+    def ended(self, at: float, tally: Tally, *, unrouted: int) -> None:
+        """Requests whose end was seen in the step that ends at `at`; `unrouted` found no replica at all."""
+        ended = float(tally.ended.sum()) + unrouted
+        if not ended:
             return
-        latency = outcomes.latency[outcomes.finished]
-        good = int(np.count_nonzero(latency <= self._service.objective.threshold_seconds))
-        self.dropped += len(outcomes) - len(latency)
-        self._minutes[self._place(at, MINUTE, len(self._minutes))] += (len(outcomes), good)
+        self.dropped += int(ended - tally.finished.sum())
+        counts = (ended, float(tally.good.sum()))
+        self._minutes[self._place(at, MINUTE, len(self._minutes))] += counts
         row = self._place(at, self.step_seconds, len(self._sums))
-        self._sums[row, :2] += (len(outcomes), good)
-        self._buckets[row] += np.bincount(
-            np.searchsorted(self._bounds, latency, side="left"), minlength=self._buckets.shape[1]
-        )
+        self._sums[row, :2] += counts
+        self._buckets[row] += tally.buckets.sum(axis=0)
+
+    def lost(self, at: float, count: int) -> None:
+        """So many requests went away with their replicas."""
+        self.dropped += count
+        self._minutes[self._place(at, MINUTE, len(self._minutes)), 0] += count
+        self._sums[self._place(at, self.step_seconds, len(self._sums)), 0] += count
 
     def passed(
         self,

@@ -11,8 +11,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tightrope.dataplane.outcomes import Floats, Outcomes, Status
-from tightrope.dataplane.servers import Server
+from tightrope.dataplane.fleet import Pod
+from tightrope.dataplane.outcomes import Floats, Outcomes
+from tightrope.dataplane.tally import Groups
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.cluster import Cluster
@@ -87,6 +88,10 @@ class _Run:
             delay=case.assumptions.scrape_delay_seconds if kind.sample_seconds is None else 0.0,
             memory_seconds=kind.memory_seconds,
         )
+        self._places = {name: place for place, name in enumerate(names)}
+        self._groups = Groups(
+            len(names), threshold_seconds=case.service.objective.threshold_seconds, bounds=self._meter.bounds
+        )
         self._record = Record(case.service, case.demand, names)
         self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
         self._arrivals = case.demand.arrivals(seed=case.seed)
@@ -121,7 +126,7 @@ class _Run:
                 now = then
             self._settle(now, self._cluster.move(now))
             if now >= next_scrape:
-                if not self._in_gap(now):
+                if case.demand.known_at(now):
                     self._meter.scrape(now, self._servers())
                 scrape += 1
                 if self._progress is not None and scrape % 200 == 0:
@@ -150,39 +155,41 @@ class _Run:
         """Everybody works from start to end; returns how much of it lies in a gap."""
         seconds, cluster, meter = end - start, self._cluster, self._meter
         sent = self._arrivals.until(end)
+        for name in cluster.fleet.servers:
+            self._groups.put(name, self._places[name.rsplit("-", 1)[0]])
         step = cluster.fleet.advance(sent, end)
+        tally = self._groups.counted(cluster.fleet, step)
         ready = cluster.ready
         for name, count in ready.items():
-            meter.use(name, arrivals=0, busy=0.0, ready=count * seconds)
-        for pod, server in cluster.fleet.servers.items():
-            self._use(pod, server, end, step.by_pod.get(pod))
+            meter.use(name, arrivals=tally.refused[self._places[name]], busy=0.0, ready=count * seconds)
+        for name, pod in cluster.fleet.servers.items():
+            self._use(name, pod, end)
+        meter.count(tally)
         if len(step.unrouted):
-            meter.drop(step.unrouted)
-        self._record.ended(end, step.everything())
-        gap = sum(max(0.0, min(end, b) - max(start, a)) for a, b in self._case.demand.gaps)
+            meter.drop(len(step.unrouted))
+        self._record.ended(end, tally, unrouted=len(step.unrouted))
+        gap = self._case.demand.unknown_seconds(start, end)
         price = cluster.price_per_hour
         self._gap_cost += price * gap / 3600.0
         self._record.passed(end, seconds, arrived=len(sent), price=price, ready=ready, wanted=cluster.wanted)
         return gap
 
-    def _use(self, pod: str, server: Server, at: float, ended: Outcomes | None) -> None:
-        variant = pod.rsplit("-", 1)[0]
-        busy = server.busy_seconds(at) / server.model.slots
-        refused = 0 if ended is None else ended.count(Status.REFUSED)
-        came = server.accepted - self._accepted.get(pod, 0) + refused
-        self._meter.use(variant, arrivals=came, busy=busy - self._busy.get(pod, 0.0), ready=0.0)
-        self._accepted[pod], self._busy[pod] = server.accepted, busy
-        if ended is not None:
-            self._meter.count(variant, ended)
+    def _use(self, name: str, pod: Pod, at: float) -> None:
+        """What this pod accepted and worked since it was last looked at."""
+        busy, accepted = pod.busy_seconds(at) / pod.model.slots, pod.accepted
+        came = accepted - self._accepted.get(name, 0)
+        self._meter.use(name.rsplit("-", 1)[0], arrivals=came, busy=busy - self._busy.get(name, 0.0), ready=0.0)
+        self._accepted[name], self._busy[name] = accepted, busy
 
     def _settle(self, now: float, lost: list[Outcomes]) -> None:
         for outcomes in lost:
-            self._record.ended(now, outcomes)
+            self._record.lost(now, len(outcomes))
 
     def _turn(self, now: float) -> None:
         cluster = self._cluster
         self._meter.now = now
-        asked = self._policy.wanted(Seat(now=now, variants=cluster.seen(now), metrics=self._meter))
+        seat = Seat(now=now, variants=cluster.seen(now), metrics=self._meter, prices=cluster.prices)
+        asked = self._policy.wanted(seat)
         before = cluster.wanted
         after = self._bounded({**before, **{name: int(count) for name, count in asked.items()}})
         changed = {name: count for name, count in after.items() if count != before[name]}
@@ -207,15 +214,12 @@ class _Run:
         wanted[largest] += max(service.min_replicas - total, 0) - max(total - service.max_replicas, 0)
         return wanted
 
-    def _servers(self) -> dict[str, list[Server]]:
+    def _servers(self) -> dict[str, list[Pod]]:
         fleet = self._cluster.fleet
-        found: dict[str, list[Server]] = {variant.name: [] for variant in self._case.service.variants}
+        found: dict[str, list[Pod]] = {variant.name: [] for variant in self._case.service.variants}
         for pod in fleet.ready:
             found[pod.rsplit("-", 1)[0]].append(fleet.servers[pod])
         return found
-
-    def _in_gap(self, now: float) -> bool:
-        return any(start <= now < end for start, end in self._case.demand.gaps)
 
     def _score(self, unknown: float) -> Score:
         pools = self._case.pools

@@ -109,11 +109,13 @@ class VariantSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A policy's turn. `now` is seconds since the replay began."""
+    """A policy's turn. `now` is seconds since the replay began; `prices` is what a node of each pool costs an hour now,
+    as its ComputePool would say; a pool that is left out costs what it did at the start."""
 
     now: float
     variants: Mapping[str, VariantSeen]
     metrics: Metrics
+    prices: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

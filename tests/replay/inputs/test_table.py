@@ -93,6 +93,22 @@ def test_a_file_of_numbers_alone_needs_no_header(tmp_path: Path) -> None:
         ("second,mean_input_tokens\n0,5\n1,5\n", "mean_input_tokens are no demand"),
         ("second,requests,job\n0,5,5\n1,5,5\n", "requests, job.*--column"),
         ("time,rate,rate\n0,5,5\n1,5,5\n", "2 columns rate"),
+        ("\n  \n# a comment\n", "the file is empty"),
+        ("time;rate\n0;5\n60;5\n", "line 1: its columns are separated by semicolons: write commas"),
+        ("time\trate\n0\t5\n60\t5\n", "line 1: its columns are separated by tabs"),
+        ('time,rate\n0,"5\n60,5\n', "line 2: a quote is opened there and not closed"),
+        ('time,rate\n0,5\n60,"1,200"\n', "line 3: rate is '1,200': write a number"),
+        ("time,rate\n0,1_000\n60,5\n", "line 2: rate is '1_000': write a number"),
+        ("time,rate\n0,\u0663\n60,5\n", "line 2: rate is '\u0663': write a number"),
+        ("time,rate\n0,5\n60,1e300\n", "line 3: rate is 1e.300.*write no more than"),
+        ("minute,requests\n0,5\n1,1e12\n", "line 3: requests is 1e.12, which is 1.667e.10 requests per second"),
+        ("time,rate\n0,5\n60,5\n1e12,5\n", "line 4: it comes 1.157e.07 days after the line above"),
+        ("time,rate\n0,5\n1e-9,5\n", "line 3: its time is less than a millisecond after"),
+        ("time,rate\n2026-03-01T08:00:00Z,5\n", "line 2: time is .*: call the column timestamp"),
+        ("timestamp,rate\n1772352000000,5\n1772352060000,5\n", "line 2: .*divide by 1000 if it is in milliseconds"),
+        ("timestamp,rate\n03/29/2026 10:00,5\n03/29/2026 10:01,5\n", "line 2: timestamp is '03/29/2026 10:00'"),
+        ("time,rate,\n0,5,\n60,5,\n", "line 1: column 3 has no name"),
+        ("# made by hand\n\ntime,rate\n0,5\n\n60,-5\n", "line 6: rate is -5"),
     ],
 )
 def test_a_file_that_cannot_be_played_is_named_with_its_line_and_what_to_write(
@@ -104,11 +120,40 @@ def test_a_file_that_cannot_be_played_is_named_with_its_line_and_what_to_write(
     assert str(path) in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufefftime,rate\n0,5\n60,7\n",
+        "time,rate\r\n0,5\r\n60,7\r\n",
+        "time,rate\r0,5\r60,7\r",
+        '"time","rate"\n"0","5"\n"60","7"\n',
+        "# x\n\ntime,rate\n0,5\n\n60,7",
+    ],
+)
+def test_marks_of_other_programs_are_no_hindrance(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert list(read_demand(tmp_path / "a.csv").expected(np.array([0.0, 60.0, 120.0]))) == [300.0, 420.0]
+
+
+def test_a_fault_among_many_numbers_is_found(tmp_path: Path) -> None:
+    rows = [f"{second},{5 + second % 7}\n" for second in range(100_000)]
+    path = written(tmp_path / "a.csv", "time,rate\n" + "".join(rows))
+    assert read_demand(path).duration_seconds == 100_000.0
+    for fault, words in (("70000,-1\n", "line 70002: rate is -1"), ("6,1\n", "line 70002: its time lies before")):
+        with pytest.raises(ReplayError, match=words):
+            read_demand(written(path, "time,rate\n" + "".join([*rows[:70_000], fault, *rows[70_001:]])))
+    with pytest.raises(ReplayError, match="line 3: its time lies before"):
+        read_demand(written(path, "0,1\n60,1\n9,1\n"))
+
+
 def test_files_that_are_no_text_or_not_there_say_so(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "a.csv").write_bytes(b"time,rate\n0,5\n60,5\xe9\n")
+    (tmp_path / "n.csv").write_bytes(b"time,rate\n0,\x00\n")
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"time,rate\n0,1\n")[:12])
-    with pytest.raises(ReplayError, match="not text"):
+    with pytest.raises(ReplayError, match="line 3: this is not text in UTF-8"):
         read_demand(tmp_path / "a.csv")
+    with pytest.raises(ReplayError, match="line 2: this is not text, but has zero bytes"):
+        read_demand(tmp_path / "n.csv")
     for name in ("b.csv.gz", "c.csv", "."):
         with pytest.raises(ReplayError, match="write the path of a CSV file"):
             read_demand(tmp_path / name)

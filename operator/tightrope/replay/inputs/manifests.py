@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tightrope.api.parse import SpecInvalid, parse_pool, parse_service
+from tightrope.api.parse import ParsedService, SpecInvalid, parse_pool, parse_service
 from tightrope.domain.spec import Pool, Service
 from tightrope.replay.profiles import ReplayError
 
@@ -14,7 +14,7 @@ from tightrope.replay.profiles import ReplayError
 def read_pools(path: Path) -> dict[str, Pool]:
     """Every ComputePool in this file, by name. Raises ReplayError."""
     pools: dict[str, Pool] = {}
-    for wire in _objects(path):
+    for wire in documents(path):
         if wire.get("kind") == "ComputePool":
             try:
                 pool = parse_pool(_stored(wire)).pool
@@ -29,8 +29,13 @@ def read_pools(path: Path) -> dict[str, Pool]:
 
 
 def read_service(path: Path, *, name: str | None = None) -> Service:
-    """The InferenceDeployment in this file; `name` chooses among several. Raises ReplayError."""
-    found = {_name(wire): wire for wire in _objects(path) if wire.get("kind") == "InferenceDeployment"}
+    """The InferenceDeployment in this file, as the decision reads it. Raises ReplayError."""
+    return read_parsed(path, name=name).service
+
+
+def read_parsed(path: Path, *, name: str | None = None) -> ParsedService:
+    """The InferenceDeployment in this file, whole; `name` chooses among several. Raises ReplayError."""
+    found = {_name(wire): wire for wire in documents(path) if wire.get("kind") == "InferenceDeployment"}
     if name is not None and name not in found:
         raise ReplayError(f"{path}: there is no InferenceDeployment {name}; there is: {', '.join(found) or 'none'}")
     if not found:
@@ -39,24 +44,35 @@ def read_service(path: Path, *, name: str | None = None) -> Service:
         raise ReplayError(f"{path}: there are several InferenceDeployments ({', '.join(found)}): choose with --service")
     wire = found[name or next(iter(found))]
     try:
-        return parse_service(_stored(wire)).service
+        return parse_service(_stored(wire))
     except SpecInvalid as invalid:
         raise ReplayError(f"{path}: InferenceDeployment {_name(wire)}: {invalid}") from None
 
 
-def _objects(path: Path) -> Iterator[Mapping[str, Any]]:
+OBJECTS = "write apiVersion, kind, metadata and spec"
+
+
+def documents(path: Path, *, shape: str = OBJECTS) -> Iterator[Mapping[str, Any]]:
+    """The objects in this YAML file; `shape` says what to write where one is none. Raises ReplayError."""
+    for document in parts(path):
+        if not isinstance(document, dict):
+            raise ReplayError(f"{path}: a document in it is no object: {shape}")
+        yield document
+
+
+def parts(path: Path) -> list[Any]:
+    """Every document in this YAML file that is not empty. Raises ReplayError."""
     try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        found = list(yaml.safe_load_all(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror}: write the path of a YAML file") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ReplayError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
-    for document in documents:
-        if document is None:
-            continue
-        if not isinstance(document, dict):
-            raise ReplayError(f"{path}: a document in it is no object: write apiVersion, kind, metadata and spec")
-        yield document
+    except UnicodeDecodeError:
+        raise ReplayError(f"{path}: this is not text in UTF-8: write a YAML file, saved as UTF-8") from None
+    except RecursionError:
+        raise ReplayError(f"{path}: it is nested too deeply: write it with fewer levels") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise ReplayError(f"{path}: this is not YAML: {' '.join(str(error).split())[:300]}") from None
+    return [document for document in found if document is not None]
 
 
 def _stored(wire: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,21 @@
 """Recorded demand from a CSV file: rates, counts per step, or single requests. See docs/replay.md for the shapes."""
 
-import csv
-import gzip
 import io
+import itertools
 import math
-import zlib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from tightrope.dataplane.curve import RateCurve
+from tightrope.dataplane.outcomes import Floats
 from tightrope.replay.demand import Demand
+from tightrope.replay.inputs.rows import check_separator, lines, text_of
+from tightrope.replay.inputs.steps import check_dispersion, demand_in_steps
 from tightrope.replay.profiles import ReplayError
 
 TIMES = {"time": 1.0, "t": 1.0, "second": 1.0, "minute": 60.0, "timestamp": 1.0}  # seconds a unit
@@ -25,47 +26,77 @@ DESCRIPTIVE = (
     "client_cv_rate_weighted", "top_client_share", "token_coverage",
 )  # fmt: skip
 KNOWN = {*TIMES, *RATES, "requests", *DESCRIPTIVE}
+LONGEST = 5 * 366 * 86_400.0
+SHORTEST_STEP = 1e-3
+MOST_RATE = 1e7  # requests per second
+LATEST_UNIX = 1e11  # the year 5138: what is larger is in milliseconds
 SHAPES = "write `time,rate` (seconds, requests per second), `minute,requests`, or one request `time` a line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sheet:
-    """The file's cells: the header, and per row its line number and its text."""
+    """The file's cells: its header, `headed` if it stands in the first line, and what stands below. Where every cell is
+    a plain number `grid` has them all, which is twenty times as fast; else `body` has the text of each line."""
 
     path: Path
+    text: str
     header: list[str]
-    rows: list[tuple[int, list[str]]]
+    headed: bool
+    grid: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    body: list[tuple[int, list[str]]] | None = None
 
-    def numbers(self, name: str, *, blank: bool = False) -> list[float]:
-        """One column; NaN for an empty cell where `blank` cells are allowed."""
+    def row(self, index: int) -> tuple[int, list[str]]:
+        """A line under the header, with its number."""
+        if self.body is not None:
+            return self.body[index]
+        return next(itertools.islice(lines(self.text, self.path, shape=SHAPES), index + self.headed, None))
+
+    def numbers(self, name: str, *, blank: bool = False) -> Floats:
+        """One column; NaN for an empty cell where `blank` cells are allowed. Raises ReplayError."""
         place = self.header.index(name)
-        return [self._number(line, name, row[place].strip(), blank) for line, row in self.rows]
+        if self.body is not None:
+            return np.array([self._number(line, name, row[place].strip(), blank) for line, row in self.body])
+        found: Floats = self.grid[:, place]
+        fine = np.isfinite(found) & (found >= 0) | (np.isnan(found) if blank else False)
+        for index in np.flatnonzero(~fine)[:1].tolist():
+            line, row = self.row(index)
+            self._number(line, name, row[place].strip(), blank)
+        return found
 
-    def instants(self) -> list[float]:
-        """The first column as unix seconds, written so or as in RFC 3339."""
-        return [self._instant(line, row[0].strip()) for line, row in self.rows]
+    def instants(self) -> Floats:
+        """The first column as unix seconds, written so or as in RFC 3339. Raises ReplayError."""
+        if self.body is None:
+            found = self.numbers("timestamp")
+        else:
+            found = np.array([self._instant(line, row[0].strip()) for line, row in self.body])
+        for index in np.flatnonzero(found > LATEST_UNIX)[:1].tolist():
+            raise self.error(index, "its timestamp is not in seconds: divide by 1000 if it is in milliseconds")
+        return found
+
+    def error(self, index: int, words: str) -> ReplayError:
+        """What is wrong with a row."""
+        return ReplayError(f"{self.path}, line {self.row(index)[0]}: {words}")
 
     def _instant(self, line: int, text: str) -> float:
         if _is_number(text):
             return self._number(line, "timestamp", text, False)
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            found = None
-        if found is None or found.tzinfo is None:
+        found = _moment(text)
+        if found is None:
             raise ReplayError(
                 f"{self.path}, line {line}: timestamp is {text!r}: write unix seconds, or a time with its zone as in "
                 "2026-03-01T08:00:00Z"
             )
-        return found.timestamp()
+        return found
 
     def _number(self, line: int, name: str, text: str, blank: bool) -> float:
         if blank and text.lower() in ("", "nan", "null"):
             return math.nan
-        try:
-            value = float(text)
-        except ValueError:
-            raise ReplayError(f"{self.path}, line {line}: {name} is {text!r}: write a number") from None
+        where = f"{self.path}, line {line}: {name} is {text[:60]!r}"
+        if not _is_number(text):
+            if name in TIMES and _moment(text) is not None:
+                raise ReplayError(f"{where}: call the column timestamp, if it is to hold such times")
+            raise ReplayError(f"{where}: write a number")
+        value = float(text)
         if not (math.isfinite(value) and value >= 0):
             raise ReplayError(f"{self.path}, line {line}: {name} is {text}: write a finite number of 0 or more")
         return value
@@ -74,10 +105,21 @@ class _Sheet:
 def read_demand(path: Path, *, column: str | None = None, dispersion: float = 1.0) -> Demand:
     """The demand in this file; `column` chooses among several, `dispersion` is that of arrivals within a step.
     Raises ReplayError, which names the file, the line and what to write instead."""
-    if not (math.isfinite(dispersion) and 0.01 <= dispersion <= 10_000):
-        raise ReplayError(f"--dispersion is {dispersion:g}: write 1 for Poisson, more for bursts, from 0.01 to 10000")
+    check_dispersion(dispersion)
+    return _demand(_sheet(path), column, dispersion)
+
+
+def read_demands(path: Path, *, dispersion: float = 1.0) -> list[Demand]:
+    """Every demand in this file: one a column where it has several. Raises ReplayError."""
+    check_dispersion(dispersion)
     sheet = _sheet(path)
-    times = _times(sheet)
+    candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
+    chosen = candidates if len(candidates) > 1 else [None]
+    return [_demand(sheet, column, dispersion) for column in chosen]
+
+
+def _demand(sheet: _Sheet, column: str | None, dispersion: float) -> Demand:
+    path, times = sheet.path, _times(sheet)
     start_unix = times[0] if sheet.header[0] == "timestamp" else None
     times = times - times[0]
     candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
@@ -92,15 +134,7 @@ def read_demand(path: Path, *, column: str | None = None, dispersion: float = 1.
     return _steps(sheet, times, _chosen(sheet, candidates, column), dispersion, start_unix)
 
 
-def read_demands(path: Path, *, dispersion: float = 1.0) -> list[Demand]:
-    """Every demand in this file: one a column where it has several. Raises ReplayError."""
-    sheet = _sheet(path)
-    candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
-    chosen = candidates if len(candidates) > 1 else [None]
-    return [read_demand(path, column=column, dispersion=dispersion) for column in chosen]
-
-
-def _requests(path: Path, times: np.ndarray, start_unix: float | None) -> Demand:
+def _requests(path: Path, times: Floats, start_unix: float | None) -> Demand:
     if times[-1] <= 0:
         raise ReplayError(f"{path}: all requests came at one time: write more of the trace")
     return Demand(
@@ -112,50 +146,38 @@ def _requests(path: Path, times: np.ndarray, start_unix: float | None) -> Demand
     )
 
 
-def _steps(sheet: _Sheet, times: np.ndarray, name: str, dispersion: float, start_unix: float | None) -> Demand:
+def _steps(sheet: _Sheet, times: Floats, name: str, dispersion: float, start_unix: float | None) -> Demand:
     """Piecewise constant: a value holds from its row to the next; a missing row or cell is a gap."""
     if len(times) < 2:
         raise ReplayError(f"{sheet.path}: there is one row only: write at least two, so that the step is known")
     _check_ascending(sheet, times)
     step = Counter(np.round(np.diff(times), 6).tolist()).most_common(1)[0][0]
-    values = np.array(sheet.numbers(name, blank=True))
+    values = sheet.numbers(name, blank=True)
     if np.isnan(values).all():
         raise ReplayError(f"{sheet.path}: every cell of column {name} is empty: choose another with --column")
-    points: list[tuple[float, float]] = []
-    gaps: list[tuple[float, float]] = []
-    for index, (start, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True)):
-        follows = float(times[index + 1]) if index + 1 < len(times) else start + step
-        end = start + step if follows > start + 1.5 * step else follows
-        if math.isnan(value):
-            _extend(gaps, start, end)
-        rate = 0.0 if math.isnan(value) else value if name in RATES else value / (end - start)
-        points += [(start, rate), (end, rate)]
-        if end < follows:
-            _extend(gaps, end, follows)
-            points += [(end, 0.0), (follows, 0.0)]
-    unknown = sum(end - start for start, end in gaps)
-    notes = (
-        (f"gaps: {len(gaps)}, {unknown:g} s in all, are unknown: not served, not billed, not scored",) if gaps else ()
-    )
+    follows = np.append(times[1:], times[-1] + step)
+    ends = np.where(follows > times + 1.5 * step, times + step, follows)
     kind = "requests per second" if name in RATES else f"requests per {step:g} s"
-    return Demand(
+    return demand_in_steps(
         name=f"{sheet.path.name}:{name}",
-        duration_seconds=points[-1][0],
         source=f"{kind}, column {name} of {sheet.path.name}; arrivals in a step are drawn, dispersion {dispersion:g}",
-        curve=RateCurve(points),
-        gaps=tuple(gaps),
+        starts=times,
+        ends=ends,
+        rates=_rates(sheet, name, values, ends - times),
         dispersion=dispersion,
         start_unix=start_unix,
-        notes=notes,
     )
 
 
-def _extend(gaps: list[tuple[float, float]], start: float, end: float) -> None:
-    """Add a gap, as part of the last one where they touch."""
-    if gaps and gaps[-1][1] >= start:
-        gaps[-1] = (gaps[-1][0], end)
-    else:
-        gaps.append((start, end))
+def _rates(sheet: _Sheet, name: str, values: Floats, lengths: Floats) -> Floats:
+    """Requests per second in each step, of rates or of counts."""
+    rates: Floats = values if name in RATES else values / lengths
+    for index in np.flatnonzero(rates > MOST_RATE)[:1].tolist():
+        raise sheet.error(
+            index, f"{name} is {values[index]:g}, which is {rates[index]:.4g} requests per second: write no more than "
+            f"{MOST_RATE:g}"
+        )  # fmt: skip
+    return rates
 
 
 def _chosen(sheet: _Sheet, candidates: Sequence[str], column: str | None) -> str:
@@ -167,58 +189,87 @@ def _chosen(sheet: _Sheet, candidates: Sequence[str], column: str | None) -> str
     return column or candidates[0]
 
 
-def _times(sheet: _Sheet) -> np.ndarray:
+def _times(sheet: _Sheet) -> Floats:
     name = sheet.header[0]
     if name not in TIMES:
-        raise ReplayError(f"{sheet.path}: the first column is {name!r}: name it {', '.join(TIMES)}; {SHAPES}")
-    times = np.array(sheet.instants() if name == "timestamp" else sheet.numbers(name)) * TIMES[name]
+        raise ReplayError(f"{sheet.path}: the first column is {name[:60]!r}: name it {', '.join(TIMES)}; {SHAPES}")
+    times: Floats = (sheet.instants() if name == "timestamp" else sheet.numbers(name)) * TIMES[name]
     for index in np.flatnonzero(np.diff(times) < 0)[:1].tolist():
-        line = sheet.rows[index + 1][0]
-        raise ReplayError(
-            f"{sheet.path}, line {line}: its time lies before that of the line above: sort the file by time"
-        )
+        raise sheet.error(index + 1, "its time lies before that of the line above: sort the file by time")
+    if times[-1] - times[0] > LONGEST:
+        index = int(np.argmax(np.diff(times)))
+        days = (times[index + 1] - times[index]) / 86_400
+        raise sheet.error(
+            index + 1, f"it comes {days:,.4g} days after the line above, and all of it lasts more than five years: "
+            "write a shorter part, and times in seconds"
+        )  # fmt: skip
     return times
 
 
-def _check_ascending(sheet: _Sheet, times: np.ndarray) -> None:
-    for index in np.flatnonzero(np.diff(times) == 0)[:1].tolist():
-        line = sheet.rows[index + 1][0]
-        raise ReplayError(f"{sheet.path}, line {line}: its time is that of the line above: leave one of them out")
+def _check_ascending(sheet: _Sheet, times: Floats) -> None:
+    apart = np.diff(times)
+    for index in np.flatnonzero(apart == 0)[:1].tolist():
+        raise sheet.error(index + 1, "its time is that of the line above: leave one of them out")
+    for index in np.flatnonzero(apart < SHORTEST_STEP)[:1].tolist():
+        raise sheet.error(index + 1, "its time is less than a millisecond after the line above: write times in seconds")
 
 
 def _sheet(path: Path) -> _Sheet:
-    """Header and rows; a file without a header gets one by the number of its columns."""
-    lines = _lines(path)
-    if not lines:
+    """Header and cells; a file without a header gets one by the number of its columns."""
+    text = text_of(path)
+    found = lines(text, path, shape=SHAPES)
+    line, first = next(found, (0, []))
+    if not first:
         raise ReplayError(f"{path}: the file is empty: {SHAPES}")
-    header = [known if (known := cell.strip().lower()) in KNOWN else cell.strip() for cell in lines[0][1]]
-    rows = lines[1:]
-    if _is_number(header[0]):
-        if len(header) > 2:
-            raise ReplayError(f"{path}: {len(header)} columns need a header in the first line: {SHAPES}")
-        header, rows = ["time", "rate"][: len(header)], lines
-    for name in header:
-        if header.count(name) > 1:
-            raise ReplayError(f"{path}: there are {header.count(name)} columns {name}: give each a name of its own")
+    check_separator(path, line, first)
+    header = [known if (known := cell.strip().lower()) in KNOWN else cell.strip() for cell in first]
+    if headed := not _is_number(header[0]):
+        _check_header(path, line, header)
+    elif len(header) > 2:
+        raise ReplayError(f"{path}: {len(header)} columns need a header in the first line: {SHAPES}")
+    else:
+        header = ["time", "rate"][: len(header)]
+    grid = _grid(text, skipped=line if headed else 0, columns=len(header))
+    if grid is not None:
+        return _Sheet(path=path, text=text, header=header, headed=headed, grid=grid)
+    rows = [*([] if headed else [(line, first)]), *found]
     if not rows:
         raise ReplayError(f"{path}: there is a header and nothing under it: {SHAPES}")
     for line, row in rows:
         if len(row) != len(header):
             raise ReplayError(f"{path}, line {line}: it has {len(row)} columns, the header has {len(header)}: {SHAPES}")
-    return _Sheet(path=path, header=header, rows=rows)
+    return _Sheet(path=path, text=text, header=header, headed=headed, body=rows)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Every line that is neither empty nor a comment, with its number."""
+def _check_header(path: Path, line: int, header: list[str]) -> None:
+    for number, name in enumerate(header, start=1):
+        if not name and number > 1:
+            raise ReplayError(
+                f"{path}, line {line}: column {number} has no name: write one, or drop the comma before it"
+            )
+    for name, count in Counter(header).items():
+        if count > 1:
+            raise ReplayError(f"{path}: there are {count} columns {name}: give each a name of its own")
+
+
+def _grid(text: str, *, skipped: int, columns: int) -> Floats | None:
+    """The numbers below the header, if every cell is one and every line has as many; else None."""
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        numbered = enumerate(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline="")), start=1)
-        return [(line, row) for line, row in numbered if row and any(row) and not row[0].startswith("#")]
-    except (UnicodeDecodeError, csv.Error):
-        raise ReplayError(f"{path}: this is not text: {SHAPES}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or "it is no whole gzip file"
-        raise ReplayError(f"{path}: {why}: write the path of a CSV file, plain or .gz") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # numpy warns of no data
+            grid: Floats = np.loadtxt(io.StringIO(text), delimiter=",", skiprows=skipped, ndmin=2, dtype=np.float64)
+    except (ValueError, UserWarning):
+        return None
+    return grid if grid.shape[1] == columns else None
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of an RFC 3339 time; None for anything else."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found.timestamp()
 
 
 def _is_number(text: str) -> bool:
@@ -226,4 +277,4 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text  # Python's own spellings are nobody's data

@@ -1,6 +1,7 @@
 """Our seat: the controller's own `decide`, fed with the observation types that the controller feeds it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tightrope.domain.decide import decide
 from tightrope.domain.explain import mix_label
@@ -25,10 +26,13 @@ class Tightrope:
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
         now = EPOCH + seat.now
-        key = self._service.key
+        key, prices = self._service.key, seat.prices
         decisions, self._memory = decide(
             services=[self._service],
-            pools=self._pools,
+            pools={
+                name: replace(pool, price_per_node_hour=prices.get(name, pool.price_per_node_hour))
+                for name, pool in self._pools.items()
+            },
             observations={key: observation(seat, now)},
             memory=self._memory,
             now=now,

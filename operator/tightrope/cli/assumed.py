@@ -1,0 +1,68 @@
+"""What the options of `replay` and `compare` say beyond the specs: servers, events, billing, start-up, scraping."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tightrope.dataplane.capacity import capacity
+from tightrope.domain.spec import Pools, Service
+from tightrope.replay.assumptions import Assumptions
+from tightrope.replay.demand import Demand
+from tightrope.replay.events import NO_EVENTS
+from tightrope.replay.inputs.events import read_events
+from tightrope.replay.inputs.lengths import length
+from tightrope.replay.inputs.servers import read_servers
+from tightrope.replay.profiles import ReplayError, server_of
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """The options as they were written."""
+
+    servers: Path | None = None
+    events: Path | None = None
+    billing_minimum: str = "60s"
+    billing_step: str = "1s"
+    startup_cv: float = 0.1
+    drain: str = "30s"
+    scrape: str = "15s"
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Assumed":
+        """Of all options of a command, those that belong here."""
+        return cls(**{one.name: options[one.name] for one in fields(cls)})
+
+    def assumptions(self, service: Service, pools: Pools, demand: Demand) -> Assumptions:
+        """What is taken for granted in this case; capacities of described servers are measured here. Raises
+        ReplayError."""
+        if not (math.isfinite(self.startup_cv) and 0 <= self.startup_cv <= 2):
+            raise ReplayError(f"--startup-cv is {self.startup_cv:g}: write 0 for exactly, 0.1 for 10 %, up to 2")
+        names = [variant.name for variant in service.variants]
+        described = {} if self.servers is None else read_servers(self.servers, variants=names)
+        objective = service.objective
+        return Assumptions(
+            servers={v.name: described.get(v.name) or server_of(service, v) for v in service.variants},
+            measured={
+                name: capacity(model, threshold_seconds=objective.threshold_seconds, percent=objective.percent)
+                for name, model in described.items()
+            },
+            startup_cv=self.startup_cv,
+            billing_minimum=_length("--billing-minimum", self.billing_minimum, least=0.0),
+            billing_step=_length("--billing-step", self.billing_step, least=1.0),
+            drain_seconds=_length("--drain", self.drain, least=0.0),
+            scrape_seconds=_length("--scrape", self.scrape, least=1.0, most=300.0),
+            events=NO_EVENTS
+            if self.events is None
+            else read_events(self.events, pools=pools, start_unix=demand.start_unix),
+        )
+
+
+def _length(option: str, text: str, *, least: float, most: float = _DAY) -> float:
+    found = length(text)
+    if found is None or not least <= found <= most:
+        raise ReplayError(f"{option} is {text!r}: write a length of time from {least:g}s to {most:g}s, such as 60s")
+    return found

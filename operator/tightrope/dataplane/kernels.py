@@ -1,0 +1,299 @@
+"""The event loop of a fleet, compiled: every pod an exact first-come-first-served queue, one step of time at a call.
+
+`fleet` owns the arrays and calls `advance`. State is kept per pod (first axis, one row a pod): a ring of those who
+wait, a heap of when each slot comes free, and those who are being worked on. What a request brings along was drawn when
+it arrived (which pod it goes to, how much work it is), so that results do not depend on how time is cut into steps.
+
+Arguments are plain arrays: of every array in a tuple numba counts the references at each use, which takes three times
+as long as the work itself.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tightrope.dataplane.outcomes import Floats
+
+Numbers = NDArray[np.int64]
+Records = NDArray[np.void]
+
+FINISHED, REFUSED, TIMED_OUT = 0, 1, 2  # as outcomes.Status
+EXPONENTIAL, LOGNORMAL = 1, 2  # other service times are always the same
+
+# One pod. First how its server works, as in ServerModel: `patience` is inf where clients never give up, `spread` the
+# variance of the logarithm of a lognormal service time. Then what is inside: `queued` requests from the ring's `head`,
+# `running` ones being worked on; and since it was added, slot-seconds of work `given`, and requests `accepted`.
+POD = np.dtype(
+    [
+        ("base", np.float64),
+        ("each", np.float64),
+        ("batch", np.int64),
+        ("slots", np.int64),
+        ("limit", np.int64),
+        ("patience", np.float64),
+        ("distribution", np.int64),
+        ("spread", np.float64),
+        ("head", np.int64),
+        ("queued", np.int64),
+        ("running", np.int64),
+        ("given", np.float64),
+        ("accepted", np.int64),
+    ]
+)
+# One request that ended.
+ENDED = np.dtype(
+    [
+        ("pod", np.int64),
+        ("arrival", np.float64),
+        ("wait", np.float64),
+        ("service", np.float64),
+        ("status", np.int64),
+    ]
+)
+# What else the functions below take:
+#   waiting (pods, places, 3): rings; when each arrived, and its two random numbers
+#   free    (pods, slots): heaps of when slots come free
+#   inside  (pods, places, 3): of the first `running`, arrival, start and end
+#   ended   requests that ended, in no order; total[0] of them
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """The same, compiled at the first call and kept on disk for the next process."""
+    return cast(_Function, njit(cache=True)(function))
+
+
+@compiled
+def end(ended: Records, total: Numbers, pod: int, arrival: float, wait: float, service: float, status: int) -> None:
+    request: Any = ended[total[0]]
+    request.pod, request.arrival, request.wait, request.service = pod, arrival, wait, service
+    request.status = status
+    total[0] += 1
+
+
+@compiled
+def let_go(pods: Records, inside: Floats, ended: Records, total: Numbers, pod: int, until: float) -> None:
+    """Take out whoever is done by then, or whose client gave up."""
+    one: Any = pods[pod]
+    kept = 0
+    for place in range(one.running):
+        arrival, start, done = inside[pod, place, 0], inside[pod, place, 1], inside[pod, place, 2]
+        gone = min(done, arrival + one.patience)
+        if gone <= until:
+            end(ended, total, pod, arrival, start - arrival, gone - start, FINISHED if gone >= done else TIMED_OUT)
+        else:
+            inside[pod, kept, 0], inside[pod, kept, 1], inside[pod, kept, 2] = arrival, start, done
+            kept += 1
+    one.running = kept
+
+
+@compiled
+def give_up(pods: Records, waiting: Floats, ended: Records, total: Numbers, pod: int, at: float) -> None:
+    """Those at the head of the queue whose clients have given up by now leave it."""
+    one: Any = pods[pod]
+    while one.queued and waiting[pod, one.head, 0] + one.patience <= at:
+        end(ended, total, pod, waiting[pod, one.head, 0], one.patience, 0.0, TIMED_OUT)
+        one.head = one.head + 1 if one.head + 1 < waiting.shape[1] else 0
+        one.queued -= 1
+
+
+@compiled
+def seconds_of(one: Any, batch: int, uniform: float, normal: float) -> float:
+    """How long this batch takes; the first of it says how it differs from the mean."""
+    mean = one.base + one.each * batch
+    if one.distribution == EXPONENTIAL:
+        return float(-mean * math.log1p(-uniform))
+    if one.distribution == LOGNORMAL:
+        return float(mean * math.exp(normal * math.sqrt(one.spread) - one.spread / 2.0))
+    return float(mean)
+
+
+@compiled
+def replace_top(free: Floats, pod: int, slots: int, value: float) -> None:
+    """The smallest of the heap gives way to this value."""
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= slots:
+            break
+        if child + 1 < slots and free[pod, child + 1] < free[pod, child]:
+            child += 1
+        if free[pod, child] >= value:
+            break
+        free[pod, place] = free[pod, child]
+        place = child
+    free[pod, place] = value
+
+
+@compiled
+def start(
+    pods: Records,
+    waiting: Floats,
+    free: Floats,
+    inside: Floats,
+    ended: Records,
+    total: Numbers,
+    pod: int,
+    at: float,
+) -> None:
+    """The slot that is free for longest takes what waits, as far as a batch goes."""
+    one: Any = pods[pod]
+    batch = min(one.queued, one.batch)
+    if one.running + batch > inside.shape[1]:
+        let_go(pods, inside, ended, total, pod, at)
+    seconds = seconds_of(one, batch, waiting[pod, one.head, 1], waiting[pod, one.head, 2])
+    one.given += seconds
+    replace_top(free, pod, one.slots, at + seconds)
+    for _ in range(batch):
+        inside[pod, one.running, 0] = waiting[pod, one.head, 0]
+        inside[pod, one.running, 1] = at
+        inside[pod, one.running, 2] = at + seconds
+        one.running += 1
+        one.head = one.head + 1 if one.head + 1 < waiting.shape[1] else 0
+    one.queued -= batch
+
+
+@compiled
+def work_until(
+    pods: Records,
+    waiting: Floats,
+    free: Floats,
+    inside: Floats,
+    ended: Records,
+    total: Numbers,
+    pod: int,
+    until: float,
+) -> None:
+    """Start whatever can be started by then; whoever has given up by then leaves the queue."""
+    one: Any = pods[pod]
+    while one.queued and free[pod, 0] <= until:
+        at = free[pod, 0]
+        give_up(pods, waiting, ended, total, pod, at)
+        if one.queued:
+            start(pods, waiting, free, inside, ended, total, pod, at)
+    give_up(pods, waiting, ended, total, pod, until)
+
+
+@compiled
+def arrive(
+    pods: Records,
+    waiting: Floats,
+    free: Floats,
+    inside: Floats,
+    ended: Records,
+    total: Numbers,
+    pod: int,
+    at: float,
+    uniform: float,
+    normal: float,
+) -> None:
+    """One request comes to this pod."""
+    one: Any = pods[pod]
+    work_until(pods, waiting, free, inside, ended, total, pod, at)
+    at_once = one.queued == 0 and free[pod, 0] <= at
+    if not at_once and one.queued >= one.limit:
+        end(ended, total, pod, at, 0.0, 0.0, REFUSED)
+        return
+    place = one.head + one.queued
+    if place >= waiting.shape[1]:
+        place -= waiting.shape[1]
+    waiting[pod, place, 0], waiting[pod, place, 1], waiting[pod, place, 2] = at, uniform, normal
+    one.queued += 1
+    one.accepted += 1
+    if at_once:
+        start(pods, waiting, free, inside, ended, total, pod, at)
+
+
+@compiled
+def least_loaded(
+    pods: Records,
+    waiting: Floats,
+    free: Floats,
+    inside: Floats,
+    ended: Records,
+    total: Numbers,
+    ready: Numbers,
+    at: float,
+    chance: float,
+) -> int:
+    """The ready pod with the fewest requests inside; one of them by chance where several are."""
+    fewest, ties = -1, 0
+    for pod in ready:
+        work_until(pods, waiting, free, inside, ended, total, pod, at)
+        let_go(pods, inside, ended, total, pod, at)
+        load = pods[pod].queued + pods[pod].running
+        if fewest < 0 or load < fewest:
+            fewest, ties = load, 1
+        elif load == fewest:
+            ties += 1
+    nth = min(int(chance * ties), ties - 1)
+    for pod in ready:
+        if pods[pod].queued + pods[pod].running == fewest:
+            if nth == 0:
+                return int(pod)
+            nth -= 1
+    return int(ready[0])
+
+
+@compiled
+def advance(
+    pods: Records,
+    waiting: Floats,
+    free: Floats,
+    inside: Floats,
+    ended: Records,
+    total: Numbers,
+    arrivals: Floats,
+    chances: Floats,
+    used: Numbers,
+    ready: Numbers,
+    least: bool,
+    until: float,
+) -> None:
+    """Every pod in `used` works until `until`. `arrivals` ascend; `chances` is (arrivals, 3): where each goes, and its
+    two random numbers. With `least`, that pod of `ready` takes the next which has the fewest inside, and the chance
+    decides among equals; else it is the place in `ready`."""
+    for index in range(len(arrivals)):
+        at, where = arrivals[index], chances[index, 0]
+        pod = ready[int(where)]
+        if least:
+            pod = least_loaded(pods, waiting, free, inside, ended, total, ready, at, where)
+        arrive(pods, waiting, free, inside, ended, total, pod, at, chances[index, 1], chances[index, 2])
+    for pod in used:
+        work_until(pods, waiting, free, inside, ended, total, pod, until)
+        let_go(pods, inside, ended, total, pod, until)
+
+
+@compiled
+def tallied(
+    group: Numbers,
+    ended: Records,
+    count: int,
+    threshold: float,
+    bounds: Floats,
+    sums: Floats,
+    buckets: Floats,
+) -> None:
+    """Add the first `count` that ended to the sums of each group (`group` is by pod): columns of `sums` are ended,
+    finished, good, refused, latency seconds and waited seconds of those finished; columns of `buckets` count latencies
+    up to each bound."""
+    for place in range(count):
+        one: Any = ended[place]
+        row = group[one.pod]
+        sums[row, 0] += 1.0
+        if one.status == REFUSED:
+            sums[row, 3] += 1.0
+        if one.status != FINISHED:
+            continue
+        # To the nanosecond: as differences of clock times they carry rounding.
+        latency = np.rint((one.wait + one.service) * 1e9) / 1e9
+        sums[row, 1] += 1.0
+        sums[row, 2] += 1.0 if latency <= threshold else 0.0
+        sums[row, 4] += latency
+        sums[row, 5] += one.wait
+        buckets[row, np.searchsorted(bounds, latency)] += 1.0

@@ -1,0 +1,41 @@
+"""Sums of steps are what the single requests add up to."""
+
+import numpy as np
+import pytest
+
+from tightrope.dataplane.fleet import Fleet
+from tightrope.dataplane.server_model import Distribution, ServerModel
+from tightrope.dataplane.tally import Groups
+
+BOUNDS = np.array([0.05, 0.1, 0.2, 0.4])
+
+
+def test_sums_are_what_the_single_requests_add_up_to() -> None:
+    model = ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=3, timeout_seconds=0.5)
+    fleet, groups = Fleet(seed=1), Groups(2, threshold_seconds=0.1, bounds=BOUNDS)
+    for group, pod in enumerate(["cpu-1", "gpu-1", "gpu-2"]):
+        fleet.add(pod, model)
+        groups.put(pod, min(group, 1))
+    fleet.set_ready(["cpu-1", "gpu-1", "gpu-2"])
+    step = fleet.advance(np.sort(np.random.default_rng(1).random(3_000) * 30.0), 40.0)
+    tally = groups.counted(fleet, step)
+
+    for row, pods in enumerate([["cpu-1"], ["gpu-1", "gpu-2"]]):
+        parts = [step.by_pod[pod] for pod in pods]
+        latency = np.concatenate([part.latency[part.finished] for part in parts])
+        assert tally.ended[row] == sum(len(part) for part in parts)
+        assert tally.finished[row] == len(latency)
+        assert tally.good[row] == np.count_nonzero(latency <= 0.1)
+        assert tally.latency_seconds[row] == pytest.approx(latency.sum())
+        assert tally.buckets[row].tolist() == np.histogram(latency, [0.0, *BOUNDS, np.inf])[0].tolist()
+
+
+def test_a_latency_on_the_threshold_is_good() -> None:
+    fleet, groups = Fleet(seed=1), Groups(1, threshold_seconds=0.1, bounds=BOUNDS)
+    fleet.add("pod", ServerModel(base_seconds=0.1))
+    groups.put("pod", 0)
+    fleet.set_ready(["pod"])
+    tally = groups.counted(fleet, fleet.advance(1_000.0 + np.arange(50.0) / 7.0, 1_020.0))
+
+    assert tally.good[0] == tally.ended[0] == 50
+    assert tally.buckets[0].tolist() == [0.0, 50.0, 0.0, 0.0, 0.0]
