@@ -12,7 +12,14 @@ DAY = 86_400.0
 
 
 def past(recent, *, earlier=(), period=None) -> Past:
-    return Past(recent=recent, history=DemandHistory().recorded([*earlier, *recent]), period=period, tick_seconds=15.0)
+    times, rates = np.array(recent).T
+    return Past(
+        times=times,
+        rates=rates,
+        history=DemandHistory().recorded([*earlier, *recent]),
+        period=period,
+        tick_seconds=15.0,
+    )
 
 
 def named(values: np.ndarray) -> dict[str, float]:

@@ -1,8 +1,14 @@
 """Where the demand of the last minutes leads."""
 
+import numpy as np
 import pytest
 
-from tightrope.domain.forecast import expected_growth
+from tightrope.domain import forecast
+
+
+def expected_growth(samples: list[tuple[float, float]], *, horizon_seconds: float, tick_seconds: float) -> float:
+    times, rates = np.array(samples).T
+    return forecast.expected_growth(times, rates, horizon_seconds=horizon_seconds, tick_seconds=tick_seconds)
 
 
 def ramp(start: float, per_second: float, ticks: int, tick: float = 15.0) -> list[tuple[float, float]]:

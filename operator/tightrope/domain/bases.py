@@ -4,7 +4,6 @@
 one that nothing is known for (there was no yesterday) is the demand of this moment.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,10 +43,11 @@ LONG_WINDOWS = (3600.0, 21_600.0, DAY)  # seen in minutes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What is known of demand: `recent` (unix seconds, arrivals per second) by tick, ascending and never empty;
-    `history` by minute; `period` in seconds, None if it has none that is known."""
+    """What is known of demand: `rates` (arrivals per second) at `times` (unix seconds) by tick, ascending and never
+    empty; `history` by minute; `period` in seconds, None if it has none that is known."""
 
-    recent: Sequence[tuple[float, float]]
+    times: Floats
+    rates: Floats
     history: DemandHistory
     period: float | None
     tick_seconds: float
@@ -55,11 +55,15 @@ class Past:
 
 def bases(past: Past, *, now: float, horizon_seconds: float) -> Floats:
     """Arrivals per second to expect at the most until `now` + horizon, one for each of NAMES."""
-    level = past.recent[-1][1]
-    growth = expected_growth(past.recent, horizon_seconds=horizon_seconds, tick_seconds=past.tick_seconds)
+    times, rates = past.times, past.rates
+    level = float(rates[-1])
+    growth = expected_growth(times, rates, horizon_seconds=horizon_seconds, tick_seconds=past.tick_seconds)
     found = [
         level,
-        *(max((rate for at, rate in past.recent if at > now - window), default=level) for window in SHORT_WINDOWS),
+        *(
+            float(rates[np.searchsorted(times, now - window, side="right") :].max(initial=0.0))
+            for window in SHORT_WINDOWS
+        ),
         *(past.history.largest(now - window, now) for window in LONG_WINDOWS),
         level + growth,
         *seasonal(past.history, DAY, now=now, horizon_seconds=horizon_seconds),

@@ -73,7 +73,14 @@ def outlooks(
     """The outlook of every variant in `servers`, each over its horizon (seconds); empty without any demand sample."""
     if not memory.demand:
         return {}
-    past = Past(recent=memory.demand, history=memory.history, period=memory.period, tick_seconds=tick_seconds)
+    samples = np.array(memory.demand)
+    past = Past(
+        times=samples[:, 0],
+        rates=samples[:, 1],
+        history=memory.history,
+        period=memory.period,
+        tick_seconds=tick_seconds,
+    )
     level = memory.demand[-1][1]
     least = level * memory.pressure.least_share(service.objective, service.slo_window_seconds)
     found: dict[str, Outlook] = {}
