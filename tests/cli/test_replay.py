@@ -162,3 +162,22 @@ def test_an_assumption_that_cannot_be_is_named(arguments: list[str], words: str)
 
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+def test_a_report_is_written_beside_the_table_and_says_what_made_it(tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    done = run(trace(tmp_path / "a.csv"), "--policy", "hpa", "--report", str(page), "-o", "json")
+
+    assert done.exit_code == 0, done.output
+    rows = {row["policy"]: row for row in json.loads(done.stdout)}
+    assert set(rows) == {"tightrope", "hpa"}  # the page compares with ours, asked for or not
+    text = page.read_text()
+    assert text.startswith("<!doctype html>") and "http://" not in text
+    assert f"{rows['tightrope']['cost']:.2f}" in text and f"{rows['hpa']['cost']:.2f}" in text
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    done = run(trace(tmp_path / "a.csv"), "--policy", "static-peak", "--report", str(tmp_path / "no" / "out.html"))
+
+    assert done.exit_code == 2
+    assert "out.html: No such file or directory: write a path in a folder that is there" in done.stderr

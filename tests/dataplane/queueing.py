@@ -46,7 +46,7 @@ def mm1k_refused(places: int, load: float) -> float:
     return (1 - load) * load**places / (1 - load ** (places + 1))
 
 
-def mdc_mean_wait(servers: int, rate: float, service: float, most: int = 400) -> float:
+def mdc_mean_wait(servers: int, rate: float, service: float, most: int = 200) -> float:
     """Mean wait in M/D/c (Crommelin 1932): those inside one service time later are those who waited now, and all who
     came since; the mean number inside of that chain in its steady state, less those being worked on, by Little."""
     states = np.arange(most)
@@ -57,7 +57,7 @@ def mdc_mean_wait(servers: int, rate: float, service: float, most: int = 400) ->
     return float(inside - rate * service) / rate
 
 
-def shortest_of_two_mean_inside(rate: float, service: float, most: int = 40) -> float:
+def shortest_of_two_mean_inside(rate: float, service: float, most: int = 25) -> float:
     """Mean number inside two M/M/1 servers whose clients join the shorter queue: the steady state of its Markov chain,
     cut off at `most` each (the queue of Haight, Two queues in parallel, 1958)."""
     step = np.zeros((most, most, most, most))
@@ -90,6 +90,11 @@ class Run:
     @property
     def mean_wait(self) -> float:
         return float(self.outcomes.wait.mean())
+
+    @property
+    def refused(self) -> float:
+        """Share of all that came."""
+        return self.outcomes.count(Status.REFUSED) / len(self.outcomes)
 
     def wait_quantile(self, quantile: float) -> float:
         return float(np.quantile(self.outcomes.wait, quantile))

@@ -5,6 +5,7 @@ import ciw
 import numpy as np
 import pytest
 
+from tightrope.dataplane.fleet import Fleet
 from tightrope.dataplane.outcomes import Floats, Outcomes, Status
 from tightrope.dataplane.server_model import Distribution, ServerModel
 from tightrope.dataplane.servers import Server
@@ -63,3 +64,15 @@ def test_a_full_queue_refuses_the_same_requests_as_an_independent_simulation() -
     assert ours.count(Status.REFUSED) > 300
     assert np.allclose(ours.arrival[~served], refused)
     assert np.allclose(ours.wait[served], waits, atol=1e-6)
+
+
+def test_a_random_split_leaves_each_pod_the_queue_of_an_independent_simulation() -> None:
+    fleet = Fleet(seed=3)
+    for pod in "abc":
+        fleet.add(pod, ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=REQUESTS))
+    fleet.set_ready("abc")
+    for ended in fleet.advance(poisson(51.0), LONG_AFTER).by_pod.values():
+        order = np.argsort(ended.arrival)
+        waits, _ = there(ended.arrival[order], ended.service[order], slots=1, queue_limit=float("inf"))
+        assert waits.mean() > 0.01
+        assert np.allclose(ended.wait[order], waits, atol=1e-6)

@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from dataplane.queueing import mmc_mean_wait, statuses
+from dataplane.queueing import erlang_b, shortest_of_two_mean_inside, statuses
 
 from tightrope.dataplane.fleet import Fleet
-from tightrope.dataplane.outcomes import Status, together
+from tightrope.dataplane.outcomes import Outcomes, Status, together
 from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import Distribution, ServerModel
 
@@ -90,19 +90,58 @@ def test_every_request_ends_once_or_is_inside_while_pods_come_and_go() -> None:
     assert Counter(ended.arrival.tolist()).most_common(1)[0][1] == 1
 
 
-def test_the_least_loaded_fleet_is_one_queue_before_all_of_its_pods() -> None:
-    """With one slot a pod and nobody queued unless all are busy, waiting is Erlang's C for pods, but each waits behind
-    one pod: mean waits lie between those of M/M/c and of a random split (Gupta et al., Analysis of
-    join-the-shortest-queue routing, 2007)."""
-    model = ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=10_000)
+def least_loaded_fleet_of(*pods: str, model: ServerModel) -> Fleet:
     fleet = Fleet(seed=4, routing=Routing.LEAST_LOADED)
-    for pod in "abcd":
+    for pod in pods:
         fleet.add(pod, model)
-    fleet.set_ready("abcd")
-    arrivals = np.cumsum(np.random.default_rng(9).exponential(1 / 48.0, size=400_000))
-    waits = [fleet.advance(chunk, float(chunk[-1])).everything().wait for chunk in np.array_split(arrivals, 30)]
-    waited = float(np.concatenate(waits).mean())
-    assert mmc_mean_wait(4, 48.0, 0.05) < waited < 0.3 * 0.6 * 0.05 / 0.4
+    fleet.set_ready(pods)
+    return fleet
+
+
+def poisson(rate: float, requests: int) -> list[np.ndarray]:
+    """In chunks."""
+    arrivals = np.cumsum(np.random.default_rng(9).exponential(1 / rate, size=requests))
+    return np.array_split(arrivals, max(requests // 20_000, 1))
+
+
+def test_two_least_loaded_pods_hold_as_many_as_the_shorter_of_two_queues_says() -> None:
+    model = ServerModel(base_seconds=0.05, distribution=Distribution.EXPONENTIAL, queue_limit=10_000)
+    fleet = least_loaded_fleet_of("a", "b", model=model)
+    latency = [fleet.advance(chunk, float(chunk[-1])).everything().latency for chunk in poisson(28.0, 1_000_000)]
+    inside = np.concatenate(latency).mean() * 28.0  # Little's law
+    assert inside == pytest.approx(shortest_of_two_mean_inside(28.0, 0.05), rel=0.02)
+
+
+def test_least_loaded_pods_without_a_queue_refuse_only_when_all_are_busy_as_erlang_b_says() -> None:
+    model = ServerModel(base_seconds=0.1, distribution=Distribution.EXPONENTIAL, queue_limit=0)
+    fleet = least_loaded_fleet_of(*"abcde", model=model)
+    ended = together([fleet.advance(chunk, float(chunk[-1])).everything() for chunk in poisson(40.0, 500_000)])
+    assert ended.count(Status.REFUSED) / len(ended) == pytest.approx(erlang_b(5, 4.0), rel=0.02)
+
+
+MODELS = {
+    "lone": ServerModel(base_seconds=0.05, slots=2, distribution=Distribution.EXPONENTIAL),
+    "impatient": ServerModel(base_seconds=0.05, slots=2, timeout_seconds=0.12, distribution=Distribution.EXPONENTIAL),
+    "batching": ServerModel(base_seconds=0.1, per_request_seconds=0.01, batch_limit=4, timeout_seconds=0.4),
+}
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_no_other_pod_has_fewer_inside_than_the_least_loaded(model: ServerModel) -> None:
+    pods = "abcdef"
+    fleet = least_loaded_fleet_of(*pods, model=model)
+    arrivals = np.sort(np.random.default_rng(3).random(5_000) * 25.0)
+    found = fleet.advance(arrivals, 100.0).by_pod
+    inside = np.column_stack([number_inside(found[pod], arrivals) for pod in pods])
+    taken = np.column_stack([np.isin(arrivals, found[pod].arrival) for pod in pods])
+    assert (taken.sum(axis=1) == 1).all()
+    assert (inside[taken] == inside.min(axis=1)).all()
+    assert inside.max() > 2
+
+
+def number_inside(ended: Outcomes, at: np.ndarray) -> np.ndarray:
+    """Requests that came before these times and ended after them."""
+    return np.searchsorted(np.sort(ended.arrival), at) - np.searchsorted(np.sort(ended.ended), at, side="right")
 
 
 def test_a_least_loaded_fleet_with_room_lets_nobody_wait() -> None:
@@ -122,6 +161,30 @@ def test_weights_share_out_the_requests() -> None:
     fleet.set_ready(["large", "small"], {"large": 9.0, "small": 1.0})
     step = fleet.advance(np.linspace(0.0, 100.0, 20_000), 200.0)
     assert len(step.by_pod["large"]) == pytest.approx(18_000, rel=0.02)
+
+
+def test_the_weights_of_those_that_stay_go_on_when_a_pod_goes() -> None:
+    fleet = Fleet(seed=4, routing=Routing.WEIGHTED)
+    for pod in ("gone", "large", "small"):
+        fleet.add(pod, FAST)
+    fleet.set_ready(["gone", "large", "small"], {"gone": 5.0, "large": 3.0, "small": 1.0})
+    fleet.remove("gone")
+    step = fleet.advance(np.linspace(0.0, 100.0, 20_000), 200.0)
+    assert len(step.by_pod["large"]) == pytest.approx(15_000, rel=0.02)
+
+
+def test_a_weight_of_nothing_is_refused_in_words() -> None:
+    fleet = Fleet(seed=4, routing=Routing.WEIGHTED)
+    fleet.add("a", FAST)
+    with pytest.raises(ValueError, match="weight of pod a is 0: write one above 0"):
+        fleet.set_ready(["a"], {"a": 0.0})
+
+
+def test_weights_mean_nothing_to_an_even_split() -> None:
+    fleet = fleet_of("a", "b")
+    fleet.set_ready(["a", "b"], {"a": 100.0, "b": 1.0})
+    step = fleet.advance(np.linspace(0.0, 100.0, 20_000), 200.0)
+    assert len(step.by_pod["a"]) == pytest.approx(10_000, rel=0.03)
 
 
 @pytest.mark.parametrize("routing", list(Routing))

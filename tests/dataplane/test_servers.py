@@ -10,7 +10,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from dataplane.queueing import (
+    erlang_b,
     exponential,
+    mdc_mean_wait,
+    mm1k_refused,
     mmc_mean_wait,
     mmc_wait_quantile,
     play,
@@ -52,6 +55,23 @@ def test_one_server_of_any_variability_waits_as_pollaczek_khinchine_says(cv: flo
     model = ServerModel(base_seconds=0.01, distribution=distribution, cv=cv or None, queue_limit=100_000)
     run = play(model, rate=busy / 0.01, requests=2e6)
     assert run.mean_wait == pytest.approx(pollaczek_khinchine(busy / 0.01, 0.01, cv), rel=WITHIN)
+
+
+def test_many_slots_that_all_take_as_long_wait_as_crommelin_says() -> None:
+    run = play(ServerModel(base_seconds=0.05, slots=4, queue_limit=100_000), rate=60.0, requests=1e6)
+    assert run.mean_wait == pytest.approx(mdc_mean_wait(4, 60.0, 0.05), rel=WITHIN)
+
+
+def test_a_short_queue_refuses_the_share_that_m_m_1_k_says() -> None:
+    model = ServerModel(base_seconds=0.01, distribution=Distribution.EXPONENTIAL, queue_limit=4)
+    run = play(model, rate=90.0, requests=1e6)
+    assert run.refused == pytest.approx(mm1k_refused(5, 0.9), rel=WITHIN)
+
+
+def test_slots_without_a_queue_refuse_the_share_that_erlang_b_says() -> None:
+    model = ServerModel(base_seconds=0.1, slots=5, distribution=Distribution.LOGNORMAL, cv=1.5, queue_limit=0)
+    run = play(model, rate=40.0, requests=1e6)
+    assert run.refused == pytest.approx(erlang_b(5, 4.0), rel=WITHIN)
 
 
 def test_a_slot_is_busy_for_the_share_that_the_load_says() -> None:

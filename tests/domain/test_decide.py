@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import build
+import numpy as np
 import pytest
 from build import KEY
 from episode import Episode
@@ -333,3 +334,11 @@ def test_a_fleet_at_max_gives_up_what_it_can_spare_for_a_switch() -> None:
     assert done.rows[-1]["ready"] == {"cpu": 0, "gpu": 1}
     assert all(sum(row["wanted"].values()) <= 12 for row in done.rows)
     assert all(row["good"] >= 0.99 for row in done.rows if row["demand"] == 170.0)
+
+
+def test_a_steady_demand_that_scatters_keeps_its_plan() -> None:
+    noise = np.random.default_rng(2).poisson(100.0 * 60.0, size=4000) / 60.0
+    done = episode(lambda t: float(noise[int(t // 15)])).run(30_000)
+
+    late = [row["decision"] for row in done.rows if row["at"] > 7200]
+    assert sum(bool(decision.writes) for decision in late) <= 4

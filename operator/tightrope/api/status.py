@@ -50,6 +50,7 @@ _EVERYDAY: Final = frozenset(
         Reason.UTILISATION_HIGH,
         Reason.MINIMUM,
         Reason.HOLD_DESCENT_WINDOW,
+        Reason.HOLD_MARGIN,
         Reason.HOLD_RATE_LIMIT,
     }
 )

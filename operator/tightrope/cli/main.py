@@ -1,6 +1,7 @@
 """The commands. Each reads its flags, hands over to a room, and turns the outcome into an exit code."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,6 +116,7 @@ def replay(
     startup_cv: _StartupCv = 0.1,
     drain: _Drain = "30s",
     scrape: _Scrape = "15s",
+    report: Annotated[Path | None, _flag("Also write a page to look at: --report out.html.")] = None,
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
     seed: _Seed = 0,
 ) -> None:
@@ -132,7 +134,8 @@ def replay(
         )  # fmt: skip
         text, notes = replayed(
             demand=demand, spec=spec, pools=pools, service_name=service, assumed=Assumed.of(options),
-            policies=policy or [], tuned=tuned, bounds=bounds, output=output, seed=seed,
+            policies=policy or [], tuned=tuned, bounds=bounds, output=output, report=report,
+            command=shlex.join(["tightrope", *sys.argv[1:]]), seed=seed,
         )  # fmt: skip
     except ReplayError as error:
         print(error, file=sys.stderr)

@@ -14,6 +14,7 @@ from tightrope.replay.inputs.manifests import read_pools, read_service
 from tightrope.replay.inputs.table import read_demand
 from tightrope.replay.policies.register import KINDS, kind_named
 from tightrope.replay.profiles import ReplayError
+from tightrope.replay.report.page import page
 from tightrope.replay.run import Case
 from tightrope.replay.run import Progress as Advance
 from tightrope.replay.score import Course
@@ -32,8 +33,8 @@ def case_of(
     return case
 
 
-def courses(case: Case, kinds: list[PolicyKind], *, tuned: bool) -> list[Course]:
-    """The best course of each policy, with a progress bar on stderr."""
+def courses(case: Case, kinds: list[PolicyKind], *, tuned: bool) -> list[list[Course]]:
+    """All courses of each policy, those with its defaults first, with a progress bar on stderr."""
     found = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -44,7 +45,7 @@ def courses(case: Case, kinds: list[PolicyKind], *, tuned: bool) -> list[Course]
                 contest.played(case, entry, advancing(bar, task, number * case.demand.duration_seconds))
                 for number, entry in enumerate(entries)
             ]
-            found.append(contest.best(played))
+            found.append(sorted(played, key=lambda course: dict(course.score.knobs) != dict(kind.defaults)))
             bar.remove_task(task)
     return found
 
@@ -79,21 +80,34 @@ def chosen_demand(
 
 def replayed(
     *, demand: Demand, spec: Path, pools: Path, service_name: str | None, assumed: Assumed, policies: list[str],
-    tuned: bool, bounds: bool, output: str, seed: int,
+    tuned: bool, bounds: bool, output: str, report: Path | None, command: str, seed: int,
 ) -> tuple[str, list[str]]:  # fmt: skip
     """What goes to stdout, and the notes for stderr. Raises ReplayError."""
     if output not in FORMATS:
         raise ReplayError(f"--output {output} is unknown: write {', '.join(FORMATS)}")
     kinds = [kind_named(name) for name in policies] or list(KINDS)
     case = case_of(demand=demand, spec=spec, pools=pools, service_name=service_name, assumed=assumed, seed=seed)
+    if report is not None and kinds[0] is not KINDS[0]:
+        kinds = [KINDS[0], *(kind for kind in kinds if kind is not KINDS[0])]
     found = courses(case, kinds, tuned=tuned)
     notes = [f"demand: {demand.source}", *demand.notes, *(f"assumed: {line}" for line in case.assumptions.sentences())]
-    scores = [course.score for course in found]
-    if not bounds:
+    scores = [contest.best(played).score for played in found]
+    limit = bound(case) if bounds else None
+    if report is not None:
+        written(report, page(case, [course for played in found for course in played], bound=limit, command=command))
+        notes.append(f"report: {report}")
+    if limit is None:
         return rendered(scores, output), notes
-    limit = bound(case)
     notes.append(bound_in_words(limit))
     return rendered([*scores, limit.course.score], output, clairvoyant=limit.clairvoyant), notes
+
+
+def written(report: Path, text: str) -> None:
+    """Raises ReplayError where the file cannot be written."""
+    try:
+        report.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReplayError(f"--report {report}: {error.strerror}: write a path in a folder that is there") from None
 
 
 def bound_in_words(limit: Bound) -> str:

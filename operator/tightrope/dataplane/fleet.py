@@ -112,6 +112,7 @@ class Fleet:
         self._names: dict[int, str] = {}
         self._unused: list[int] = []
         self._ready: tuple[str, ...] = ()
+        self._weights: dict[str, float] = {}
         self._edges: Floats = np.empty(0)
         self._now = 0.0
         self.pods: Records = np.zeros(0, dtype=POD)
@@ -143,17 +144,20 @@ class Fleet:
         self._servers[pod], self._names[number] = Pod(self, number, model), pod
 
     def set_ready(self, pods: Collection[str], weights: Mapping[str, float] | None = None) -> None:
-        """Exactly these pods get requests from now on; all others drain. `weights` (above 0) count with weighted
-        routing. Raises KeyError for a pod that isn't there."""
+        """Exactly these pods get requests from now on; all others drain. `weights` count with weighted routing.
+        Raises KeyError for a pod that isn't there or has no weight, ValueError for a weight that is none."""
         for pod in pods:
             self._servers[pod]
-        self._ready = tuple(sorted(pods))
-        shares = np.array([1.0 if weights is None else weights[pod] for pod in self._ready])
-        self._edges = np.cumsum(shares) / max(shares.sum(), 1e-300)
+        if weights is None or self._routing is not Routing.WEIGHTED:
+            weights = dict.fromkeys(pods, 1.0)
+        self._weights = {pod: checked(pod, weights[pod]) for pod in sorted(pods)}
+        self._ready = tuple(self._weights)
+        shares = np.cumsum(list(self._weights.values()))
+        self._edges = shares / shares[-1] if len(shares) else shares
 
     def remove(self, pod: str) -> Outcomes:
         """The pod is gone; what it still had inside is lost."""
-        self.set_ready([name for name in self._ready if name != pod])
+        self.set_ready([name for name in self._ready if name != pod], self._weights)
         gone = self._servers.pop(pod)
         lost = self._lost(gone.number)
         self.pods[gone.number] = described(gone.model)
@@ -257,6 +261,12 @@ def grown(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
     return larger
 
 
+def checked(pod: str, weight: float) -> float:
+    if not 0 < weight < math.inf:
+        raise ValueError(f"the weight of pod {pod} is {weight:g}: write one above 0, or leave the pod out")
+    return weight
+
+
 def described(model: ServerModel) -> Records:
     """A pod that works like this, with nothing inside."""
     one = np.zeros((), dtype=POD)
@@ -265,4 +275,5 @@ def described(model: ServerModel) -> Records:
     one["patience"] = math.inf if model.timeout_seconds is None else model.timeout_seconds
     one["distribution"] = _KINDS[model.distribution]
     one["spread"] = math.log1p((model.cv or 0.0) ** 2)
+    one["due"] = math.inf
     return one

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     HOLD_MISSING_DATA = "HoldMissingData"
     HOLD_REENTRY = "HoldReentry"
     HOLD_DESCENT_WINDOW = "HoldDescentWindow"
+    HOLD_MARGIN = "HoldMargin"
     HOLD_RATE_LIMIT = "HoldRateLimit"
     HOLD_MAKE_BEFORE_BREAK = "HoldMakeBeforeBreak"
     HOLD_ROLLOUT = "HoldRollout"

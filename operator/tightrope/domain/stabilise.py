@@ -17,6 +17,7 @@ from tightrope.domain.propose import Proposal, reentry_passed
 from tightrope.domain.situation import Situation
 from tightrope.domain.spec import Mode
 
+MARGIN = 0.05  # of what is to be covered: counts of a steady demand scatter by less
 BUSY = 0.95  # a CPU fleet is not shrunk into more utilisation than this
 
 Rail = Callable[[Situation, Proposal], Proposal]
@@ -114,6 +115,26 @@ def descent_window(situation: Situation, proposal: Proposal) -> Proposal:
         return proposal
     message = f"Hold: {', '.join(sorted(held))} was planned larger within the descent window."
     return replace(proposal, targets=targets, reason=Reason.HOLD_DESCENT_WINDOW, message=message)
+
+
+def margin(situation: Situation, proposal: Proposal) -> Proposal:
+    """A replica goes only where it will not be asked for again at the next breath of demand: the smaller fleet must
+    carry a little more than what is to be covered."""
+    targets, held = dict(proposal.targets), []
+    if len(proposal.plan) != 1:
+        return proposal
+    for name in proposal.plan:
+        capacity, wanted = situation.capacities.get(name), situation.wanted[name]
+        if capacity is None or not 0 < targets.get(name, 0) < wanted:
+            continue
+        roomy = min(replicas_for(situation.covered[name] * (1.0 + MARGIN), capacity), wanted)
+        if targets[name] < roomy:
+            targets[name] = roomy
+            held.append(name)
+    if not held:
+        return proposal
+    message = f"Hold: with fewer replicas {', '.join(held)} would have less than {MARGIN:.0%} to spare."
+    return replace(proposal, targets=targets, reason=Reason.HOLD_MARGIN, message=message)
 
 
 def rate_limit(situation: Situation, proposal: Proposal) -> Proposal:
@@ -280,6 +301,7 @@ RAILS: tuple[Rail, ...] = (
     rollout,
     utilisation_guard,
     descent_window,
+    margin,
     rate_limit,
     make_before_break,  # after everything that lowers by less, so that it judges the final descent
     switch_room,  # over the bridge, which may have filled all the room there is
