@@ -29,14 +29,33 @@ def extended(
 
     A re-read stretch that overlaps an entry already there is dropped: what was counted once is not counted again.
     """
+    width = window_seconds / RESOLUTION
+    if not history:
+        return within(ledger if latest is None else appended(ledger, latest, width=width), now - window_seconds)
     entries = list(ledger)
-    added = [*history, *([latest] if latest is not None else [])]
-    for start, seconds, rates in added:
+    for start, seconds, rates in [*history, *([latest] if latest is not None else [])]:
         if seconds > 0 and not any(overlaps(entry, start, seconds) for entry in entries[-RESOLUTION * 2 :]):
             entries.append(counted(start, seconds, rates))
     entries.sort(key=lambda entry: entry.start)
-    kept = [entry for entry in entries if entry.start + entry.seconds > now - window_seconds]
-    return merged(kept, width=window_seconds / RESOLUTION)
+    return merged(within(entries, now - window_seconds), width=width)
+
+
+def appended(
+    ledger: Sequence[LedgerEntry], latest: tuple[float, float, Outcomes], *, width: float
+) -> tuple[LedgerEntry, ...]:
+    """The ledger with one more stretch after all others; unchanged if it is counted already."""
+    start, seconds, rates = latest
+    if seconds <= 0 or (ledger and start < ledger[-1].start + ledger[-1].seconds - 1e-6):
+        return tuple(ledger)
+    return (*ledger[:-1], *merged([*ledger[-1:], counted(start, seconds, rates)], width=width))
+
+
+def within(entries: Sequence[LedgerEntry], since: float) -> tuple[LedgerEntry, ...]:
+    """Those that end after this time (unix seconds); they ascend."""
+    first = 0
+    while first < len(entries) and entries[first].start + entries[first].seconds <= since:
+        first += 1
+    return tuple(entries[first:])
 
 
 def overlaps(entry: LedgerEntry, start: float, seconds: float) -> bool:

@@ -4,6 +4,7 @@
 tick's, the memory in the situation is this tick's.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -184,17 +185,21 @@ def adopted_objective(memory: ServiceMemory, service: Service) -> ServiceMemory:
 def remembered_demand(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
     """Demand samples of the last half hour (longer if the descent window is), with re-read history merged in."""
     keep = max(DEMAND_MEMORY_SECONDS, service.behavior.descent_window_seconds)
-    samples = dict(observation.demand_history)
-    samples.update(dict(memory.demand))
-    if isinstance(observation.demand, Known):
-        samples[observation.at] = observation.demand.value
-    known = {at for at, _ in memory.demand}
-    history = memory.history.recorded(sorted((at, rate) for at, rate in samples.items() if at not in known))
-    recent = sorted((at, value) for at, value in samples.items() if clock.now - keep <= at <= clock.now)
+    newest = memory.demand[-1][0] if memory.demand else -math.inf
+    seen = ((observation.at, observation.demand.value),) if isinstance(observation.demand, Known) else ()
+    if observation.demand_history or observation.at <= newest:
+        samples = dict(observation.demand_history) | dict(memory.demand) | dict(seen)
+        known = {at for at, _ in memory.demand}
+        added = sorted((at, rate) for at, rate in samples.items() if at not in known)
+        recent = tuple(sorted(samples.items()))
+    else:
+        added, recent = list(seen), (*memory.demand, *seen)
+    recent = tuple(sample for sample in recent if clock.now - keep <= sample[0] <= clock.now)
+    history = memory.history.recorded(added)
     window = service.behavior.descent_window_seconds
     covered = tuple((at, value) for at, value in memory.covered if at > clock.now - window)
     planned = tuple((at, plan) for at, plan in memory.planned if at > clock.now - window)
-    return replace(memory, demand=tuple(recent), history=history, covered=covered, planned=planned)
+    return replace(memory, demand=recent, history=history, covered=covered, planned=planned)
 
 
 def remembered_loads(memory: ServiceMemory, observation: Observation, clock: Clock) -> ServiceMemory:
