@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tightrope.api.parse import ParsedService, ScaleTarget, SpecInvalid, parse_pool, parse_service
-from tightrope.domain.spec import Behavior, LatencyObjective, Mode, Resources
+from tightrope.domain.spec import Behavior, BudgetPolicy, LatencyObjective, Mode, Resources
 
 GI = 2.0**30
 
@@ -106,8 +106,15 @@ def test_what_the_schema_cannot_see_in_a_template_is_refused_with_its_field() ->
         parse_service(bad)
 
 
+def test_the_budget_policy_is_balanced_unless_the_spec_says_otherwise() -> None:
+    assert parse_service(service_wire()).service.budget_policy is BudgetPolicy.BALANCED
+    assert parse_service(service_wire(spec__slo__budgetPolicy="Spend")).service.budget_policy is BudgetPolicy.SPEND
+    with pytest.raises(SpecInvalid, match="budgetPolicy"):
+        parse_service(service_wire(spec__slo__budgetPolicy="Careless"))
+
+
 def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
-    assert parse_service(service_wire(spec__quality={"min": 0.9}, spec__slo__budgetPolicy="Spend"))
+    assert parse_service(service_wire(spec__quality={"min": 0.9}, spec__slo__calendar="weekly"))
 
 
 @given(json_values)

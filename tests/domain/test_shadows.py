@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from tightrope.domain import shadows
 from tightrope.domain.bases import NAMES
-from tightrope.domain.pressure import Pressure
+from tightrope.domain.pressure import Pressure, Terms
 from tightrope.domain.shadows import MULTIPLIERS, RULES, Server
 from tightrope.domain.spec import LatencyObjective
 
 DAY = 86_400.0
 OBJECTIVE = LatencyObjective(threshold_seconds=0.4, percent=99.0)
 SERVER = Server(planned=10.0, believed=10.0, startup_seconds=120.0, per_node=1, least=1, most=100, objective=OBJECTIVE)
+
+
+TERMS = Terms(objective=OBJECTIVE, window_seconds=DAY)
 
 
 def play(rates, *, bases=None, server: Server = SERVER, tick: float = 15.0):
@@ -31,7 +34,7 @@ def play(rates, *, bases=None, server: Server = SERVER, tick: float = 15.0):
 
 
 def chosen(state, demanded, level: float, server: Server = SERVER) -> int:
-    return shadows.chosen(state, demanded, Pressure(), server, level=level, window_seconds=DAY)
+    return shadows.chosen(state, demanded, Pressure(), server, level=level, terms=TERMS)
 
 
 def multiplier(rule: int) -> float:
@@ -95,7 +98,7 @@ def test_a_debt_makes_the_plan_larger() -> None:
     calm, burning = Pressure(rate=80.0, seconds=DAY), Pressure(rate=80.0, seconds=DAY, recent=1e9, whole=1e6)
 
     def asked(pressure: Pressure) -> float:
-        rule = shadows.chosen(replace(state, chosen=-1), demanded, pressure, SERVER, level=80.0, window_seconds=DAY)
+        rule = shadows.chosen(replace(state, chosen=-1), demanded, pressure, SERVER, level=80.0, terms=TERMS)
         return float(demanded[rule])
 
     assert asked(burning) > asked(calm)

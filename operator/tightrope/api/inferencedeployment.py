@@ -40,6 +40,13 @@ class Slo(Wire):
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=1), ListMap("metric")] = Field(
         description="Exactly one objective, of metric latency."
     )
+    budget_policy: Literal["Protect", "Balanced", "Spend"] = Field(
+        "Balanced",
+        description=(
+            "How the error budget may be spent. Protect aims at half of it and never covers less than the demand; "
+            "Balanced spends it as it comes in; Spend also covers up to a quarter less than the demand from savings."
+        ),
+    )
 
 
 class MetricsSource(Wire):

@@ -117,6 +117,7 @@ def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], 
             threshold_seconds=parse_duration(spec.slo.objectives[0].threshold), percent=spec.slo.objectives[0].percent
         ),
         slo_window_seconds=parse_duration(spec.slo.window),
+        budget_policy=domain.BudgetPolicy(spec.slo.budget_policy),
         min_replicas=spec.replicas.min,
         max_replicas=spec.replicas.max,
         variants=_variants(spec, merged, accelerator_resources),

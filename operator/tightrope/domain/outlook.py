@@ -16,7 +16,7 @@ from tightrope.domain.forecast import Forecast
 from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
 from tightrope.domain.observation import Known, Observation
 from tightrope.domain.periods import period
-from tightrope.domain.pressure import Pressure
+from tightrope.domain.pressure import Pressure, terms_of
 from tightrope.domain.shadows import Server, Shadows
 from tightrope.domain.spec import Service
 
@@ -82,7 +82,8 @@ def outlooks(
         tick_seconds=tick_seconds,
     )
     level = memory.demand[-1][1]
-    least = level * memory.pressure.least_share(service.objective, service.slo_window_seconds)
+    terms = terms_of(service)
+    least = level * memory.pressure.least_share(terms)
     found: dict[str, Outlook] = {}
     for name, server in servers.items():
         demanded = shadows.demands(bases(past, now=now, horizon_seconds=horizons[name]), server, least=least)
@@ -93,7 +94,7 @@ def outlooks(
             memory.pressure,
             server,
             level=level,
-            window_seconds=service.slo_window_seconds,
+            terms=terms,
         )
         found[name] = Outlook(
             forecast=Forecast(
@@ -118,7 +119,7 @@ def pressure_after(
     seconds: float,
 ) -> Pressure:
     """The pressure after this tick. Where history was read again it is told anew, from all that is now known."""
-    window, objective = service.slo_window_seconds, service.objective
+    terms = terms_of(service)
     if observation.outcome_history:
         pressure = Pressure()
         for entry in ledger:
@@ -126,8 +127,7 @@ def pressure_after(
                 seconds=entry.seconds,
                 finished=entry.total,
                 missed=entry.total - entry.good,
-                objective=objective,
-                window_seconds=window,
+                terms=terms,
             )
         return pressure
     seen = observation.outcomes
@@ -137,8 +137,7 @@ def pressure_after(
         seconds=seconds,
         finished=seen.total * seconds,
         missed=(seen.total - seen.good_low) * seconds,
-        objective=objective,
-        window_seconds=window,
+        terms=terms,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tightrope.domain.bases import NAMES
-from tightrope.domain.pressure import Pressure
+from tightrope.domain.pressure import Pressure, Terms
 from tightrope.domain.spec import LatencyObjective
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -167,19 +167,19 @@ def asking(shadows: Shadows, demanded: Floats, server: Server, *, now: float, ti
 
 
 def chosen(
-    shadows: Shadows, demanded: Floats, pressure: Pressure, server: Server, *, level: float, window_seconds: float
+    shadows: Shadows, demanded: Floats, pressure: Pressure, server: Server, *, level: float, terms: Terms
 ) -> int:
     """The rule to follow: the cheapest in hindsight at the present price of a miss. The one that was followed stays
     unless another is clearly better. Of several that are as good (one large replica serves many rules) it is the one
     that asks for the least and still covers the present `level`: a rule that was saved by rounding is not trusted."""
-    weight, objective = shadows.prior_weight, server.objective
+    weight = shadows.prior_weight
     cost = shadows.cost + weight * shadows.prior_cost
     missed = shadows.missed + weight * shadows.prior_missed
     requests = shadows.requests + weight * shadows.prior_requests
     # What serving one request costs at capacity, in replica-seconds, over the share that may be missed.
-    unit = 1.0 / (server.planned * objective.allowed_miss_fraction)
-    excess = np.maximum(missed - pressure.allowance(objective, window_seconds) * requests, 0.0)
-    price = MISS_PRICE * pressure.price_factor(objective, window_seconds)
+    unit = 1.0 / (server.planned * terms.objective.allowed_miss_fraction)
+    excess = np.maximum(missed - pressure.allowance(terms) * requests, 0.0)
+    price = MISS_PRICE * pressure.price_factor(terms)
     score = cost + unit * (price * missed + EXCESS_PRICE * excess)
     good = score <= score.min() / CLEARLY_BETTER
     if shadows.chosen >= 0 and good[shadows.chosen]:

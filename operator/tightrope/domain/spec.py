@@ -28,6 +28,14 @@ class Mode(StrEnum):
     PAUSED = "Paused"
 
 
+class BudgetPolicy(StrEnum):
+    """How an error budget may be spent."""
+
+    PROTECT = "Protect"
+    BALANCED = "Balanced"
+    SPEND = "Spend"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What one pod requests or one node offers."""
@@ -115,6 +123,7 @@ class Service:
     variants: tuple[Variant, ...]
     mode: Mode = Mode.AUTO
     behavior: Behavior = field(default_factory=Behavior)
+    budget_policy: BudgetPolicy = BudgetPolicy.BALANCED
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; KeyError if there is none."""
