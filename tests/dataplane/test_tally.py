@@ -39,3 +39,25 @@ def test_a_latency_on_the_threshold_is_good() -> None:
 
     assert tally.good[0] == tally.ended[0] == 50
     assert tally.buckets[0].tolist() == [0.0, 50.0, 0.0, 0.0, 0.0]
+
+
+def test_who_came_and_how_long_pods_worked_is_counted_in_the_step_where_it_happened() -> None:
+    model = ServerModel(base_seconds=1.0, slots=2, queue_limit=0)
+    fleet, groups = Fleet(seed=1), Groups(1, threshold_seconds=0.1, bounds=BOUNDS)
+
+    def step(arrivals: list[float], until: float) -> tuple[float, float]:
+        tally = groups.counted(fleet, fleet.advance(np.array(arrivals), until))
+        return float(tally.came[0]), float(tally.busy_seconds[0])
+
+    def only(pod: str) -> None:
+        fleet.add(pod, model)
+        groups.put(pod, 0)
+        fleet.set_ready([pod])
+
+    only("first")
+    assert step([0.5, 0.75, 0.875], 1.0) == (3.0, (0.5 + 0.25) / 2)  # the third is refused
+    assert step([], 2.0) == (0.0, (0.5 + 0.75) / 2)
+    assert step([], 3.0) == (0.0, 0.0)
+    fleet.remove("first")
+    only("second")
+    assert step([3.5], 4.0) == (1.0, 0.5 / 2)

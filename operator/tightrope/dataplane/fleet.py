@@ -167,8 +167,12 @@ class Fleet:
 
     def busy_seconds(self, number: int, at: float) -> float:
         """Slot-seconds that a pod has worked up to `at`."""
-        one = self.pods[number]
-        return float(one["given"] - np.maximum(self._free[number, : one["slots"]] - at, 0.0).sum())
+        return kernels.busy_seconds(self.pods, self._free, number, at)
+
+    def add_work(self, group: Numbers, sums: Floats) -> None:
+        """Add what the pods accepted and worked since this was last called to the sums of their groups (by number of
+        the pod), as `kernels.worked` says."""
+        kernels.worked(self.pods, self._free, self._numbers(self._servers), group, self._now, sums)
 
     def advance(self, arrivals: Floats, until: float) -> Step:
         """All pods work until `until`, with these arrivals (ascending, since the last step, up to `until`)."""
@@ -199,7 +203,9 @@ class Fleet:
         """(count, 3): which ready pod (or, least-loaded, the chance that decides among equals), and how much work."""
         chances = np.zeros((count, 3))
         chances[:, 0] = self._where.random(count)
-        if self._routing is not Routing.LEAST_LOADED and self._ready:
+        if self._routing is Routing.EVEN:
+            chances[:, 0] *= len(self._ready)
+        if self._routing is Routing.WEIGHTED and self._ready:
             chances[:, 0] = np.minimum(np.searchsorted(self._edges, chances[:, 0], side="right"), len(self._ready) - 1)
         kinds = {pod.model.distribution for pod in self._servers.values()}
         if Distribution.EXPONENTIAL in kinds:

@@ -26,8 +26,8 @@ EXPONENTIAL, LOGNORMAL = 1, 2  # other service times are always the same
 
 # One pod. First how its server works, as in ServerModel: `patience` is inf where clients never give up, `spread` the
 # variance of the logarithm of a lognormal service time. Then what is inside: `queued` requests from the ring's `head`,
-# `running` ones being worked on; before `due` nothing happens in it unless a request comes; and since it was added,
-# slot-seconds of work `given`, and requests `accepted`.
+# `running` ones being worked on; before `due` nothing happens in it unless a request comes; since it was added,
+# slot-seconds of work `given`, and requests `accepted`; and what `worked` had seen of both when it was last called.
 POD = np.dtype(
     [
         ("base", np.float64),
@@ -44,6 +44,8 @@ POD = np.dtype(
         ("due", np.float64),
         ("given", np.float64),
         ("accepted", np.int64),
+        ("seen_busy", np.float64),
+        ("seen_accepted", np.int64),
     ]
 )
 # One request that ended.
@@ -313,6 +315,27 @@ def advance(
             arrive(pods, waiting, free, inside, ended, total, pod, at, chances[index, 1], chances[index, 2])
     for pod in used:
         settle(pods, waiting, free, inside, ended, total, pod, until)
+
+
+@compiled
+def busy_seconds(pods: Records, free: Floats, pod: int, at: float) -> float:
+    """Slot-seconds worked up to `at`: all that was started, less what of it lies ahead."""
+    ahead = 0.0
+    for slot in range(pods[pod].slots):
+        ahead += max(free[pod, slot] - at, 0.0)
+    return float(pods[pod].given - ahead)
+
+
+@compiled
+def worked(pods: Records, free: Floats, used: Numbers, group: Numbers, at: float, sums: Floats) -> None:
+    """Add what each pod in `used` accepted and worked since this was last asked to the sums of its group: columns 6 and
+    7, requests and replica-seconds at work."""
+    for pod in used:
+        one: Any = pods[pod]
+        busy = busy_seconds(pods, free, pod, at)
+        sums[group[pod], 6] += one.accepted - one.seen_accepted
+        sums[group[pod], 7] += (busy - one.seen_busy) / one.slots
+        one.seen_accepted, one.seen_busy = one.accepted, busy
 
 
 @compiled

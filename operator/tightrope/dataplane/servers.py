@@ -30,5 +30,6 @@ class Server(Pod):
 
 
 def compile_now() -> None:
-    """Compile the event loop, or load what was compiled, before somebody waits for a first answer: up to ten s."""
+    """Compile the event loop (about five seconds), or load what was compiled (one), before somebody waits for an
+    answer."""
     Server(ServerModel(base_seconds=1.0), seed=0).advance(np.array([0.0]), 1.0)

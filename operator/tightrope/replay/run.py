@@ -95,8 +95,6 @@ class _Run:
         self._record = Record(case.service, case.demand, names)
         self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
         self._arrivals = case.demand.arrivals(seed=case.seed)
-        self._accepted: dict[str, int] = {}
-        self._busy: dict[str, float] = {}
         self._steps: list[Step] = []
         self._changes = self._switches = 0
         self._gap_cost = 0.0
@@ -161,9 +159,8 @@ class _Run:
         tally = self._groups.counted(cluster.fleet, step)
         ready = cluster.ready
         for name, count in ready.items():
-            meter.use(name, arrivals=tally.refused[self._places[name]], busy=0.0, ready=count * seconds)
-        for name, pod in cluster.fleet.servers.items():
-            self._use(name, pod, end)
+            place = self._places[name]
+            meter.use(name, arrivals=tally.came[place], busy=tally.busy_seconds[place], ready=count * seconds)
         meter.count(tally)
         if len(step.unrouted):
             meter.drop(len(step.unrouted))
@@ -173,13 +170,6 @@ class _Run:
         self._gap_cost += price * gap / 3600.0
         self._record.passed(end, seconds, arrived=len(sent), price=price, ready=ready, wanted=cluster.wanted)
         return gap
-
-    def _use(self, name: str, pod: Pod, at: float) -> None:
-        """What this pod accepted and worked since it was last looked at."""
-        busy, accepted = pod.busy_seconds(at) / pod.model.slots, pod.accepted
-        came = accepted - self._accepted.get(name, 0)
-        self._meter.use(name.rsplit("-", 1)[0], arrivals=came, busy=busy - self._busy.get(name, 0.0), ready=0.0)
-        self._accepted[name], self._busy[name] = accepted, busy
 
     def _settle(self, now: float, lost: list[Outcomes]) -> None:
         for outcomes in lost:
