@@ -181,3 +181,14 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
     assert done.exit_code == 2
     assert "out.html: No such file or directory: write a path in a folder that is there" in done.stderr
+
+
+def test_a_balancer_that_counts_serves_better_than_an_even_split(tmp_path: Path) -> None:
+    path, pool = trace(tmp_path / "a.csv"), ["--policy", "static-mean", "-o", "json"]
+    even, least = (run(path, *pool, "--routing", routing) for routing in ("even", "least-loaded"))
+    unknown = run(path, "--routing", "sticky")
+
+    shares = [json.loads(done.stdout)[0]["attainment"] for done in (even, least)]
+    assert shares[1] > shares[0]
+    assert "assumed: each request goes to the ready replica with the fewest requests inside" in least.stderr
+    assert unknown.exit_code == 2 and "--routing is 'sticky': write even, weighted, least-loaded" in unknown.stderr

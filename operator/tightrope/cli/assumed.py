@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tightrope.dataplane.capacity import capacity
+from tightrope.dataplane.routing import Routing
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.demand import Demand
@@ -30,6 +31,7 @@ class Assumed:
     startup_cv: float = 0.1
     drain: str = "30s"
     scrape: str = "15s"
+    routing: str = "even"
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Assumed":
@@ -41,6 +43,8 @@ class Assumed:
         ReplayError."""
         if not (math.isfinite(self.startup_cv) and 0 <= self.startup_cv <= 2):
             raise ReplayError(f"--startup-cv is {self.startup_cv:g}: write 0 for exactly, 0.1 for 10 %, up to 2")
+        if self.routing not in list(Routing):
+            raise ReplayError(f"--routing is {self.routing!r}: write {', '.join(Routing)}")
         names = [variant.name for variant in service.variants]
         described = {} if self.servers is None else read_servers(self.servers, variants=names)
         objective = service.objective
@@ -55,6 +59,7 @@ class Assumed:
             billing_step=_length("--billing-step", self.billing_step, least=1.0),
             drain_seconds=_length("--drain", self.drain, least=0.0),
             scrape_seconds=_length("--scrape", self.scrape, least=1.0, most=300.0),
+            routing=Routing(self.routing),
             events=NO_EVENTS
             if self.events is None
             else read_events(self.events, pools=pools, start_unix=demand.start_unix),

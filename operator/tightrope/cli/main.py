@@ -38,6 +38,13 @@ def run(
     reconcile_seconds: Annotated[str | None, _flag("Seconds between two full listings of the cluster [30].")] = None,
     metrics_host: Annotated[str | None, _flag("Address of /metrics, /healthz and /readyz [0.0.0.0].")] = None,
     metrics_port: Annotated[str | None, _flag("Port of /metrics, /healthz and /readyz [8080]; 0 for any.")] = None,
+    leader_election: Annotated[
+        str | None, _flag("on, or off where no second process of this operator ever runs [on].")
+    ] = None,
+    lease_namespace: Annotated[
+        str | None, _flag("Namespace of the Lease tightrope [the pod's own, else tightrope-system].")
+    ] = None,
+    lease_seconds: Annotated[str | None, _flag("How long a leader's Lease lasts without renewal [15].")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error [info].")] = None,
     generic_requests_total: Annotated[str | None, _flag("Preset generic: counter [http_requests_total].")] = None,
     generic_latency_histogram: Annotated[
@@ -75,6 +82,7 @@ _Servers = Annotated[
 _Events = Annotated[Path | None, _flag("CSV or YAML file of shortages, reclaimed nodes and price changes.")]
 _Minimum = Annotated[str, _flag("A node is billed for this long at the least [60s].")]
 _BillingStep = Annotated[str, _flag("A node is billed in whole steps of this, such as 1s, 1m or 1h [1s].")]
+_Routing = Annotated[str, _flag("Who takes the next request: even, weighted or least-loaded [even].")]
 _StartupCv = Annotated[float, _flag("How much start-up varies: standard deviation over timeToReady [0.1].")]
 _Drain = Annotated[str, _flag("How long a stopped replica may finish what it has [30s].")]
 _Seed = Annotated[int, typer.Option(min=0, show_default=False, help=r"Seed of everything random \[0].")]
@@ -114,6 +122,7 @@ def replay(
     billing_minimum: _Minimum = "60s",
     billing_step: _BillingStep = "1s",
     startup_cv: _StartupCv = 0.1,
+    routing: _Routing = "even",
     drain: _Drain = "30s",
     scrape: _Scrape = "15s",
     report: Annotated[Path | None, _flag("Also write a page to look at: --report out.html.")] = None,
@@ -166,6 +175,7 @@ def compare(
     billing_minimum: _Minimum = "60s",
     billing_step: _BillingStep = "1s",
     startup_cv: _StartupCv = 0.1,
+    routing: _Routing = "even",
     drain: _Drain = "30s",
     scrape: _Scrape = "15s",
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",

@@ -4,8 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import ServerModel
 from tightrope.replay.events import NO_EVENTS, Events
+
+ROUTED: Mapping[Routing, str] = {
+    Routing.EVEN: "each request goes to a ready replica at random, as behind a plain Service",
+    Routing.WEIGHTED: "each request goes to a ready replica at random, by what its server can finish a second",
+    Routing.LEAST_LOADED: "each request goes to the ready replica with the fewest requests inside",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +23,9 @@ class Assumptions:
     requests per second, for those whose server is described and not made to fit a stated capacity. A new replica is
     ready after a lognormal time around its pool's timeToReady with coefficient of variation `startup_cv` (0: exactly),
     whether its node is new or not. A node is billed from the request for it until its last replica is gone, for
-    `billing_minimum` at the least, in whole steps of `billing_step`. `events` befall the pools. A replica that is
-    stopped takes nothing new and goes when it has finished what it has, or after `drain_seconds`. A scrape is visible
-    `scrape_delay_seconds` after it was taken.
+    `billing_minimum` at the least, in whole steps of `billing_step`. `events` befall the pools; `routing` shares out
+    the requests. A replica that is stopped takes nothing new and goes when it has finished what it has, or after
+    `drain_seconds`. A scrape is visible `scrape_delay_seconds` after it was taken.
     """
 
     servers: Mapping[str, ServerModel]
@@ -31,6 +38,7 @@ class Assumptions:
     scrape_delay_seconds: float = 1.0
     rate_window_seconds: float = 60.0
     events: Events = NO_EVENTS
+    routing: Routing = Routing.EVEN
 
     def sentences(self) -> list[str]:
         """Each assumption in plain words, for whoever reads the result."""
@@ -42,6 +50,7 @@ class Assumptions:
         ]
         return [
             *servers,
+            ROUTED[self.routing],
             f"a new replica is ready after its pool's timeToReady, give or take {self.startup_cv:.0%}",
             f"nodes are billed from request to release, for {self.billing_minimum:g} s at the least, in whole steps of "
             f"{self.billing_step:g} s",

@@ -43,7 +43,7 @@ class Cluster:
     """The replicas of one service. Times are seconds since the replay began and never fall."""
 
     def __init__(self, service: Service, pools: Pools, assumptions: Assumptions, *, seed: int) -> None:
-        self.fleet = Fleet(seed=seed)
+        self.fleet = Fleet(seed=seed, routing=assumptions.routing)
         self._service, self._pools, self._assumptions = service, pools, assumptions
         self._random = np.random.default_rng([seed, 1])
         self._seed, self._born = seed, 0
@@ -143,7 +143,9 @@ class Cluster:
             if pod.stopped is None and pod.ready_at <= now and pod.name not in self.fleet.servers:
                 model = self._assumptions.servers[pod.variant]
                 self.fleet.add(pod.name, model)
-        self.fleet.set_ready([pod.name for pod in self._pods if pod.stopped is None and pod.name in self.fleet.servers])
+        serving = [pod for pod in self._pods if pod.stopped is None and pod.name in self.fleet.servers]
+        weights = {pod.name: self._assumptions.servers[pod.variant].saturation for pod in serving}
+        self.fleet.set_ready(list(weights), weights)
         return lost
 
     def _let_go(self, now: float) -> list[Outcomes]:
