@@ -15,7 +15,16 @@ from tightrope.domain.spec import LatencyObjective
 
 DAY = 86_400.0
 OBJECTIVE = LatencyObjective(threshold_seconds=0.4, percent=99.0)
-SERVER = Server(planned=10.0, believed=10.0, startup_seconds=120.0, per_node=1, least=1, most=100, objective=OBJECTIVE)
+SERVER = Server(
+    planned=10.0,
+    believed=10.0,
+    startup_seconds=120.0,
+    averaged_seconds=60.0,
+    per_node=1,
+    least=1,
+    most=100,
+    objective=OBJECTIVE,
+)
 
 
 TERMS = Terms(objective=OBJECTIVE, window_seconds=DAY)

@@ -38,13 +38,6 @@ def run(
     reconcile_seconds: Annotated[str | None, _flag("Seconds between two full listings of the cluster [30].")] = None,
     metrics_host: Annotated[str | None, _flag("Address of /metrics, /healthz and /readyz [0.0.0.0].")] = None,
     metrics_port: Annotated[str | None, _flag("Port of /metrics, /healthz and /readyz [8080]; 0 for any.")] = None,
-    leader_election: Annotated[
-        str | None, _flag("on, or off where no second process of this operator ever runs [on].")
-    ] = None,
-    lease_namespace: Annotated[
-        str | None, _flag("Namespace of the Lease tightrope [the pod's own, else tightrope-system].")
-    ] = None,
-    lease_seconds: Annotated[str | None, _flag("How long a leader's Lease lasts without renewal [15].")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error [info].")] = None,
     generic_requests_total: Annotated[str | None, _flag("Preset generic: counter [http_requests_total].")] = None,
     generic_latency_histogram: Annotated[
@@ -79,6 +72,12 @@ def crd() -> None:
 _Servers = Annotated[
     Path | None, _flag("YAML file: how a replica of each variant works [as the spec's capacity says].")
 ]
+_From = Annotated[
+    str | None, typer.Option("--from", help="With --prometheus: begin, as in 30d, RFC 3339 or unix seconds.")
+]
+_Pods = Annotated[
+    str | None, typer.Option("--pods", help=r"With --prometheus: regular expression of their names \[by the spec].")
+]
 _Events = Annotated[Path | None, _flag("CSV or YAML file of shortages, reclaimed nodes and price changes.")]
 _Minimum = Annotated[str, _flag("A node is billed for this long at the least [60s].")]
 _BillingStep = Annotated[str, _flag("A node is billed in whole steps of this, such as 1s, 1m or 1h [1s].")]
@@ -96,15 +95,11 @@ def replay(
     trace: Annotated[Path | None, _flag("CSV file (plain or .gz) of rates, counts or requests.")] = None,
     prometheus: Annotated[str | None, _flag("Instead of a trace: base URL of the Prometheus that recorded it.")] = None,
     query: Annotated[str | None, _flag("With --prometheus: PromQL [arrivals by the service's metrics preset].")] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="With --prometheus: begin, as in 30d, RFC 3339 or unix seconds.")
-    ] = None,
+    start: _From = None,
     end: Annotated[str | None, typer.Option("--to", help=r"With --prometheus: end, likewise \[now].")] = None,
     step: Annotated[str | None, _flag("With --prometheus: how fine, two scrapes at least [60s].")] = None,
     namespace: Annotated[str | None, _flag("With --prometheus: where the pods are [that of the spec].")] = None,
-    pods_like: Annotated[
-        str | None, typer.Option("--pods", help=r"With --prometheus: regular expression of their names \[by the spec].")
-    ] = None,
+    pods_like: _Pods = None,
     token_file: Annotated[Path | None, _flag("With --prometheus: file with a bearer token.")] = None,
     ca_file: Annotated[Path | None, _flag("With --prometheus: file with its certificate authorities.")] = None,
     generate: Annotated[str | None, _flag("Instead of a trace: diurnal, step, spike, ...; see docs/replay.md.")] = None,

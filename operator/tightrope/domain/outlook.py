@@ -48,12 +48,15 @@ def with_period(memory: ServiceMemory, *, now: float) -> ServiceMemory:
     return replace(memory, period=period(memory.history), period_sought_at=now)
 
 
-def server_of(service: Service, belief: LearnedCapacity, *, per_node: int, startup_seconds: float) -> Server:
+def server_of(
+    service: Service, belief: LearnedCapacity, *, per_node: int, startup_seconds: float, averaged_seconds: float
+) -> Server:
     """A variant as the shadows see it."""
     return Server(
         planned=performance.planning_capacity(belief),
         believed=performance.median_capacity(belief),
         startup_seconds=startup_seconds,
+        averaged_seconds=max(averaged_seconds, 1.0),
         per_node=max(per_node, 1),
         least=max(service.min_replicas, 1),
         most=service.max_replicas,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from tightrope.domain.spec import BudgetPolicy, LatencyObjective, Service
 
-LONGEST_WINDOW_SECONDS = 7 * 86_400.0  # a budget of a month is not spent in one week
+# A budget of a month is not spent in one week, and one of minutes is no reason to panic after seconds.
+SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 6 * 3600.0, 7 * 86_400.0
 RECENT_SHARE = 0.1  # of the window: what the recent debt is measured against
 RECENT_DEBTS = (-1.0, 2.0)
 RATE_HALF_LIFE_SECONDS = 86_400.0
@@ -58,7 +59,7 @@ class Terms:
 
     def scales(self, rate: float) -> tuple[float, float]:
         """The misses that the recent part of the window and the whole of it allow, at so many requests per second."""
-        window = min(self.window_seconds, LONGEST_WINDOW_SECONDS)
+        window = min(max(self.window_seconds, SHORTEST_WINDOW_SECONDS), LONGEST_WINDOW_SECONDS)
         whole = self.allowed * max(rate, 1e-9) * window
         return whole * RECENT_SHARE, whole
 

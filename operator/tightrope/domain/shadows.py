@@ -23,11 +23,14 @@ Counts: TypeAlias = NDArray[np.int32]
 
 MULTIPLIERS = np.array([0.6, 0.7, 0.8, 0.87, 0.94, 1.0, 1.06, 1.13, 1.2, 1.3, 1.45, 1.65, 1.9, 2.3, 3.0, 4.0])
 RULES = len(NAMES) * len(MULTIPLIERS)
-SPARE = 0.3  # of a replica that every rule adds: counts scatter around their mean
+SCATTER = 1.645  # standard deviations (95 %) that every rule adds: rates scatter around their mean
 MEMORY_HALF_LIFE_SECONDS = 86_400.0
 # What missing all of the allowance is worth, in shares of the bill: always, and beyond the allowance.
 MISS_PRICE = 0.25
 EXCESS_PRICE = 1.5
+# In the first hour one step of demand outweighs all else that was seen: it must not treble the fleet.
+YOUNG = 0.4  # of the prior's weight left
+BOLD = np.tile(MULTIPLIERS > 1.5, len(NAMES))
 CLEARLY_BETTER = 0.99
 AS_GOOD = 1e-3
 LONGEST_BACKLOG_SECONDS = 5.0  # clients do not wait for ever
@@ -63,12 +66,14 @@ class Shadows:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """What a shadow knows of a variant: requests per second per replica that the plan counts on (`planned`) and that
-    are believed (`believed`), seconds to ready as seen through the metrics, replicas a node, and the service's bounds.
+    are believed (`believed`), seconds to ready as seen through the metrics, over how many seconds rates are averaged,
+    replicas a node, and the service's bounds.
     """
 
     planned: float
     believed: float
     startup_seconds: float
+    averaged_seconds: float
     per_node: int
     least: int
     most: int
@@ -77,8 +82,16 @@ class Server:
 
 def demands(bases: Floats, server: Server, *, least: float) -> Floats:
     """Arrivals per second that each rule covers, `least` at the least."""
-    covered: Floats = np.maximum(np.outer(bases, MULTIPLIERS).ravel() + SPARE * server.planned, least)
+    means = np.outer(bases, MULTIPLIERS).ravel()
+    covered: Floats = np.maximum(means + scatter(means, server), least)
     return covered
+
+
+def scatter(rates: Floats, server: Server) -> Floats:
+    """How far a rate (arrivals per second) that was averaged over some seconds lies from its mean, at the most: counts
+    of a Poisson process have the variance of their mean."""
+    found: Floats = SCATTER * np.sqrt(rates / server.averaged_seconds)
+    return found
 
 
 def needs(demanded: Floats, server: Server) -> Counts:
@@ -181,11 +194,13 @@ def chosen(
     excess = np.maximum(missed - pressure.allowance(terms) * requests, 0.0)
     price = MISS_PRICE * pressure.price_factor(terms)
     score = cost + unit * (price * missed + EXCESS_PRICE * excess)
+    if weight > YOUNG:
+        score = np.where(BOLD, math.inf, score)
     good = score <= score.min() / CLEARLY_BETTER
     if shadows.chosen >= 0 and good[shadows.chosen]:
         return shadows.chosen
     as_good = np.flatnonzero(score <= score.min() * (1.0 + AS_GOOD))
-    enough = as_good[demanded[as_good] >= level + SPARE * server.planned]
+    enough = as_good[demanded[as_good] >= level + float(scatter(np.array([level]), server)[0])]
     if len(enough):
         return int(enough[np.argmin(demanded[enough])])
     return int(as_good[np.argmax(demanded[as_good])])

@@ -141,7 +141,11 @@ def looked_ahead(
     """What to plan for, per variant whose capacity is known and feasible."""
     servers = {
         name: outlook.server_of(
-            service, belief, per_node=per_node[name], startup_seconds=times.used[name] + clock.metrics_delay_seconds
+            service,
+            belief,
+            per_node=per_node[name],
+            startup_seconds=times.used[name] + clock.metrics_delay_seconds,
+            averaged_seconds=2.0 * clock.metrics_delay_seconds,
         )
         for name, belief in learned.items()
         if name not in infeasible
