@@ -1,11 +1,11 @@
-"""What the controller needs from outside, declared by the consumer: metrics, the cluster, a clock.
+"""What the controller needs from outside, declared by the consumer: metrics, the cluster, the Lease, a clock.
 
 `controller.wiring` chooses the adapters; tests pass fakes where a fault must be injected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
 class PodKey(NamedTuple):
@@ -84,6 +84,14 @@ class ClusterUnavailable(Exception):
     """The API server cannot be reached now, or asks to try later."""
 
 
+class NotLeading(ClusterUnavailable):
+    """This process may not write now: another one leads, or may by now."""
+
+
+# For how many seconds from now a write may last that is begun now; 0.0 if none may be begun.
+Fence: TypeAlias = Callable[[], float]
+
+
 class Cluster(Protocol):
     """Every write the operator makes. All raise WriteConflict, WriteRefused or ClusterUnavailable.
 
@@ -113,8 +121,32 @@ class Cluster(Protocol):
         """Every object of a watched kind, as the API server has it now; managed fields included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRecord:
+    """The Lease that says which process leads. `holder` is "" when nobody does. Whoever else wants to lead waits
+    `seconds` without a change. `version` is the stored one's, None for a record that is to be created. The two times
+    are unix seconds and for people only: nothing is decided from them."""
+
+    holder: str
+    seconds: float
+    transitions: int
+    acquired_at: float | None = None
+    renewed_at: float | None = None
+    version: str | None = None
+
+
+class Lease(Protocol):
+    """One Lease, read and written as a whole. All raise WriteConflict, WriteRefused or ClusterUnavailable."""
+
+    async def read(self) -> LeaseRecord | None:
+        """As the server has it now; None if there is none."""
+
+    async def write(self, record: LeaseRecord) -> LeaseRecord:
+        """Create it, or replace exactly the version that the record names: anything else is a WriteConflict."""
+
+
 class Clock(Protocol):
-    """Time as an argument: `now` is unix seconds, `monotonic` never jumps."""
+    """Time as an argument: `now` is unix seconds, `monotonic` never jumps and goes on while the machine sleeps."""
 
     def now(self) -> float: ...
 

@@ -1,6 +1,8 @@
 """The connection to the API server against a server that misbehaves on purpose."""
 
 import asyncio
+import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import yaml
 from aiohttp import web
 
 from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster, client
-from tightrope.ports import ClusterUnavailable, WriteConflict, WriteRefused
+from tightrope.ports import ClusterUnavailable, NotLeading, WriteConflict, WriteRefused
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -228,3 +230,135 @@ async def test_an_event_said_twice_is_written_once(server: Server, cluster: Kube
         await cluster.record_event(regarding=regarding, reason="DemandRose", message="x" * 3000)
     assert len(server.asked) == 1
     assert len(yaml.safe_load(server.asked[0][3])["note"]) == 1024
+
+
+class Fence:
+    """For how long writes may last: what it is set to, or answer by answer, the last one for ever."""
+
+    def __init__(self, *answers: float) -> None:
+        self.answers = list(answers)
+
+    def __call__(self) -> float:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@contextlib.asynccontextmanager
+async def fenced(kubeconfig: Path, *answers: float, retry_seconds: float = 15.0) -> AsyncIterator[ApiServer]:
+    api = ApiServer(kubeconfig=str(kubeconfig), fence=Fence(*answers), retry_seconds=retry_seconds)
+    yield api
+    await api.close()
+
+
+def speaking_through(api: ApiServer) -> KubernetesCluster:
+    return KubernetesCluster(server=api, instance="test", now=lambda: 0.0)
+
+
+async def test_who_does_not_lead_sends_no_write_but_reads(server: Server, kubeconfig: Path) -> None:
+    server.answers = [ok(items=[])]
+    async with fenced(kubeconfig, 0.0) as api:
+        with pytest.raises(NotLeading):
+            await scale(speaking_through(api))
+        await speaking_through(api).list_objects("Pod")
+    assert [asked[0] for asked in server.asked] == ["GET"]
+
+
+async def test_a_write_whose_lead_is_lost_on_the_way_does_not_leave(server: Server, kubeconfig: Path) -> None:
+    server.answers = [ok()]
+    async with fenced(kubeconfig, 5.0, 0.0) as api:
+        with pytest.raises(NotLeading):
+            await scale(speaking_through(api))
+    assert server.asked == []
+
+
+async def test_a_deletion_and_an_event_are_fenced_too(server: Server, kubeconfig: Path) -> None:
+    server.answers = [ok()]
+    async with fenced(kubeconfig, 5.0, 0.0) as api:
+        with pytest.raises(NotLeading):
+            await speaking_through(api).delete(kind="Deployment", namespace="nlp", name="d", uid="u")
+    async with fenced(kubeconfig, 5.0, 0.0) as api:
+        metadata = {"name": "s", "namespace": "nlp", "uid": "u"}
+        regarding = {"apiVersion": "tightrope.dev/v1alpha1", "kind": "InferenceDeployment", "metadata": metadata}
+        with pytest.raises(ClusterUnavailable):
+            await speaking_through(api).record_event(regarding=regarding, reason="DemandRose", message="up")
+    assert server.asked == []
+
+
+async def test_a_write_is_not_tried_again_by_who_leads_no_more(server: Server, kubeconfig: Path) -> None:
+    server.answers = [status(503), ok()]
+    async with fenced(kubeconfig, 5.0, 5.0, 0.0) as api:
+        with pytest.raises(NotLeading):
+            await scale(speaking_through(api))
+    assert len(server.asked) == 1
+
+
+async def test_a_write_is_given_up_before_another_process_could_lead(server: Server, kubeconfig: Path) -> None:
+    async def silent(_: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    server.answers = [silent]
+    async with fenced(kubeconfig, 0.1, 0.1, 0.0) as api:
+        began = time.monotonic()
+        with pytest.raises(ClusterUnavailable):
+            await scale(speaking_through(api))
+    assert time.monotonic() - began < 5.0
+
+
+async def test_a_rest_longer_than_the_tick_is_not_waited_for_and_holds_for_all(
+    server: Server, kubeconfig: Path
+) -> None:
+    server.answers = [status(429, "slow down", headers={"Retry-After": "5"}), ok()]
+    async with fenced(kubeconfig, 60.0, retry_seconds=2.0) as api:
+        began = time.monotonic()
+        with pytest.raises(ClusterUnavailable, match="slow down"):
+            await scale(speaking_through(api))
+        with pytest.raises(ClusterUnavailable, match="left alone"):
+            await speaking_through(api).list_objects("Pod")
+    assert time.monotonic() - began < 2.0 and len(server.asked) == 1
+
+
+async def test_one_that_is_told_to_wait_makes_the_others_wait(server: Server, kubeconfig: Path) -> None:
+    server.answers = [status(429, headers={"Retry-After": "1"}), ok(items=[])]
+    async with fenced(kubeconfig, 60.0) as api:
+        with pytest.raises(ClusterUnavailable):
+            await api.request("POST", "/apis/events.k8s.io/v1/namespaces/nlp/events", body={}, again=False)
+        began = time.monotonic()
+        await speaking_through(api).list_objects("Pod")
+    assert time.monotonic() - began >= 0.9 and len(server.asked) == 2
+
+
+async def test_writes_under_way_are_waited_for_but_not_for_ever(server: Server, kubeconfig: Path) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        arrived.set()
+        await go_on.wait()
+        return web.json_response({})
+
+    server.answers = [slow]
+    async with fenced(kubeconfig, 60.0) as api:
+        assert await api.at_rest(seconds=0.0)
+        writing = asyncio.create_task(scale(speaking_through(api)))
+        await arrived.wait()
+        assert not await api.at_rest(seconds=0.05)
+        go_on.set()
+        assert await api.at_rest(seconds=5.0)
+        await writing
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone can be told to stop sending")
+async def test_what_a_dead_network_holds_back_is_not_delivered_later(
+    server: Server, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, connect = [], client._Connections._socket
+
+    def remembered(connections: Any, address: Any) -> socket.socket:
+        made.append(connect(connections, address))
+        return made[-1]
+
+    monkeypatch.setattr(client._Connections, "_socket", remembered)
+    server.answers = [ok()]
+    api = ApiServer(kubeconfig=str(kubeconfig), delivery_seconds=4.0)
+    await scale(speaking_through(api))
+    assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in made] == [4000]
+    await api.close()

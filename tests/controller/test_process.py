@@ -10,7 +10,9 @@ import pytest
 import wire
 from fakes import FakeCluster
 
-from tightrope.controller.process import Process, Pulse
+from tightrope.controller.health import Pulse
+from tightrope.controller.leadership import Alone
+from tightrope.controller.process import Process
 from tightrope.controller.store import Store
 from tightrope.controller.telemetry import Telemetry
 from tightrope.ports import WriteRefused
@@ -36,25 +38,50 @@ class Counting:
         self.ticks.append(time.monotonic())
 
 
+class Lead(Alone):
+    """The lead, given and taken by a test."""
+
+    def __init__(self) -> None:
+        self.term, self.leading, self.resigned_at = 0, False, 0.0  # type: ignore[misc]
+        self.ends = asyncio.Event()
+
+    def leads(self) -> bool:
+        return self.leading
+
+    async def run(self) -> None:
+        await self.ends.wait()
+
+    async def resign(self) -> None:
+        self.resigned_at = time.monotonic()
+
+
 class World:
     """A process around a fake cluster, with watches that a test can end."""
 
-    def __init__(self, *, tick: float = 0.05, reconcile: float = 60.0) -> None:
+    def __init__(self, *, tick: float = 0.05, reconcile: float = 60.0, leadership: Alone | None = None) -> None:
         self.cluster, self.store, self.wake = FakeCluster(), Store(), asyncio.Event()
         self.cluster.add(wire.namespace())
         self.ticker = Counting(self.store)
+        self.tickers = 0
         self.watch_ends = asyncio.Event()
+        self.told_to_stop_at = 0.0
         clock = RealClock()
         self.pulse = Pulse(clock=clock, tick_seconds=tick, reconcile_seconds=reconcile)
         self.process = Process(
-            cluster=self.cluster, store=self.store, ticker=self.ticker, start_watching=self.watch,
-            telemetry=Telemetry(), clock=clock, pulse=self.pulse, wake=self.wake,
+            cluster=self.cluster, store=self.store, new_ticker=self.new_ticker, start_watching=self.watch,
+            telemetry=Telemetry(), clock=clock, pulse=self.pulse, leadership=leadership or Alone(),
+            wake=self.wake,
         )  # fmt: skip
+
+    def new_ticker(self) -> Counting:
+        self.tickers += 1
+        return self.ticker
 
     async def watch(self, stop: asyncio.Event, ready: asyncio.Event) -> "asyncio.Task[None]":
         async def until_either() -> None:
             ends = [asyncio.create_task(stop.wait()), asyncio.create_task(self.watch_ends.wait())]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            self.told_to_stop_at = time.monotonic()
             for end in ends:
                 end.cancel()
 
@@ -149,17 +176,8 @@ async def test_a_store_that_is_not_reconciled_any_more_is_not_planned_from() -> 
     assert pulse.fresh() == "the cluster has not been listed whole yet"
     pulse.listed_at = time.monotonic() - 1000
     assert "last listed whole" in (pulse.fresh() or "")
-    await clock_stands.process._tick_unless_stale(None)
+    assert "last listed whole" in (await clock_stands.process._turn(None) or "")
     assert not clock_stands.ticker.ticks
-
-
-async def test_the_probe_fails_when_ticks_stand_still_but_not_while_the_api_server_is_away() -> None:
-    pulse = World().pulse
-    assert pulse.alive() is None
-    pulse.listed_at, pulse.ticked_at = time.monotonic(), time.monotonic() - 120
-    assert "no tick ended" in (pulse.alive() or "")
-    pulse.listed_at = time.monotonic() - 1000
-    assert pulse.alive() is None and pulse.ready() is not None
 
 
 async def test_an_error_in_the_first_listing_ends_the_process_with_one() -> None:
@@ -170,3 +188,69 @@ async def test_an_error_in_the_first_listing_ends_the_process_with_one() -> None
 
     world.cluster.list_objects = broken  # type: ignore[assignment, method-assign]
     assert await asyncio.wait_for(world.process.run(), 10) == 1
+
+
+async def test_a_standby_does_not_tick_and_is_alive_and_ready() -> None:
+    world = World(leadership=Lead())
+    await world.run(until=lambda: world.pulse.turned_at is not None and world.pulse.ready() is None)
+    assert not world.ticker.ticks and world.pulse.alive() is None
+
+
+async def test_who_begins_to_lead_lists_everything_again_and_remembers_nothing() -> None:
+    lead = Lead()
+    world = World(leadership=lead)
+
+    def led() -> bool:
+        if world.pulse.turned_at is not None and not lead.leading:
+            world.cluster.add({"kind": "Pod", "metadata": {"name": "late", "namespace": "nlp"}})
+            lead.term, lead.leading = 1, True  # type: ignore[misc]
+        return len(world.ticker.ticks) >= 3
+
+    await world.run(until=led)
+    assert world.tickers == 2, "one a term, not one a tick"
+    assert world.store.uids("Pod"), "written by the leader before, and not yet watched"
+
+
+async def test_a_term_does_not_begin_before_the_listing_succeeds() -> None:
+    lead = Lead()
+    world = World(leadership=lead)
+
+    def failed() -> bool:
+        if world.pulse.turned_at is not None and not lead.leading:
+            world.cluster.down = True
+            lead.term, lead.leading = 1, True  # type: ignore[misc]
+        return lead.leading and time.monotonic() - world.pulse.stirred_at < 0.05 and world.pulse.turned_at > lost_at + 1
+
+    lost_at = time.monotonic()
+    await world.run(until=failed)
+    assert not world.ticker.ticks and world.tickers == 1
+
+
+async def test_who_leads_no_more_stops_ticking() -> None:
+    lead = Lead()
+    lead.leading = True
+    world = World(leadership=lead)
+    stopped_after = 0
+
+    def stopped() -> bool:
+        nonlocal stopped_after
+        if len(world.ticker.ticks) >= 3 and lead.leading:
+            lead.leading, stopped_after = False, len(world.ticker.ticks)
+        return not lead.leading and time.monotonic() > world.ticker.ticks[-1] + 0.5
+
+    await world.run(until=stopped)
+    assert len(world.ticker.ticks) == stopped_after
+
+
+async def test_the_lead_is_given_up_before_anything_else_is_stopped() -> None:
+    lead = Lead()
+    world = World(leadership=lead)
+    assert await world.run(until=lambda: world.pulse.turned_at is not None) == 0
+    assert 0.0 < lead.resigned_at <= world.told_to_stop_at
+
+
+async def test_the_end_of_the_leader_election_ends_the_process_with_one() -> None:
+    lead = Lead()
+    lead.ends.set()
+    assert await asyncio.wait_for(World(leadership=lead).process.run(), 10) == 1
+    assert lead.resigned_at > 0.0

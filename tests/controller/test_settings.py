@@ -47,3 +47,14 @@ def test_every_problem_is_said_at_once() -> None:
 def test_the_generic_presets_names_are_the_admins() -> None:
     settings = parse(flags={"generic_requests_total": "my_requests"}, environment=URL)
     assert settings.generic.requests_total == "my_requests"
+
+
+def test_leader_election_is_on_unless_it_is_said_to_be_off() -> None:
+    assert parse(flags={}, environment=URL).leader_election
+    assert not parse(flags={"leader_election": "off"}, environment=URL).leader_election
+    assert "write on, or off" in complaint({"leader_election": "maybe"})
+
+
+def test_a_lease_has_a_namespace_and_a_duration_that_can_be_kept() -> None:
+    message = complaint(TIGHTROPE_LEASE_NAMESPACE="Tight_Rope", TIGHTROPE_LEASE_SECONDS="1")
+    assert "TIGHTROPE_LEASE_NAMESPACE is 'Tight_Rope'" in message and "from 5 to 300" in message

@@ -75,7 +75,7 @@ class KillingProxy:
         await self._session.close()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        counts = request.method in WRITES and "/events" not in request.path
+        counts = request.method in WRITES and not {"events", "leases"} & set(request.path.split("/"))
         if counts and self._due(before=True):
             raise web.HTTPBadGateway()
         body = await request.read()

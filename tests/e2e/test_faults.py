@@ -58,6 +58,12 @@ class Watched:
 def test_missing_metrics_hold_the_fleet_and_are_named(world: World, namespace: str, fault: dict, words: str) -> None:
     running(world, namespace, 100.0, variants=CPU_ONLY)
     wait_for(lambda: total(world, namespace) >= 3 and ready(world, namespace), seconds=60, what="a fleet for 100/s")
+    # Pods that have just become ready are a reason of their own not to know.
+    wait_for(
+        lambda: world.condition(namespace, "MetricsHealthy").get("status") == "True" and ready(world, namespace),
+        seconds=60,
+        what="every pod to be measured",
+    )
     before = total(world, namespace)
 
     world.fault(**yaml.safe_load(yaml.safe_dump(fault).replace("{ns}", namespace)))

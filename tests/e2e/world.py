@@ -143,7 +143,7 @@ class World:
             kubeconfig.write_text(yaml.safe_dump(config))
         arguments = ["--prometheus-url", self.lab.prometheus_url, "--tick-seconds", str(TICK)]
         arguments += ["--rate-window-seconds", str(RATE_WINDOW), "--metrics-port", str(self.metrics_port)]
-        arguments += ["--reconcile-seconds", "10"]
+        arguments += ["--reconcile-seconds", "10", "--leader-election", "off"]
         self.operator = self.lab.spawn(
             "operator",
             [sys.executable, "-m", "tightrope.cli", "run", *arguments],

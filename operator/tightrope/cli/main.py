@@ -38,6 +38,13 @@ def run(
     reconcile_seconds: Annotated[str | None, _flag("Seconds between two full listings of the cluster [30].")] = None,
     metrics_host: Annotated[str | None, _flag("Address of /metrics, /healthz and /readyz [0.0.0.0].")] = None,
     metrics_port: Annotated[str | None, _flag("Port of /metrics, /healthz and /readyz [8080]; 0 for any.")] = None,
+    leader_election: Annotated[
+        str | None, _flag("on, or off where no second process of this operator ever runs [on].")
+    ] = None,
+    lease_namespace: Annotated[
+        str | None, _flag("Namespace of the Lease tightrope [the pod's own, else tightrope-system].")
+    ] = None,
+    lease_seconds: Annotated[str | None, _flag("How long a leader's Lease lasts without renewal [15].")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error [info].")] = None,
     generic_requests_total: Annotated[str | None, _flag("Preset generic: counter [http_requests_total].")] = None,
     generic_latency_histogram: Annotated[

@@ -6,7 +6,7 @@ the API server is not to be had, the rest waits for the next tick, which decides
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,20 @@ class Pass:
 
 
 class Execution:
-    """Carries out passes. `_troubles` is what was said of whom, so that it is said once."""
+    """Carries out passes. `stir` is called when one piece of work is done, be it well or not. `_troubles` is what was
+    said of whom, so that it is said once."""
 
-    def __init__(self, *, actuator: Actuator, statuses: Statuses) -> None:
+    def __init__(self, *, actuator: Actuator, statuses: Statuses, stir: Callable[[], None] = lambda: None) -> None:
         self._actuator = actuator
         self._statuses = statuses
+        self._stir = stir
         self._unavailable: str | None = None
         self._troubles: dict[str, str] = {}
+        self._hindering: dict[str, Sequence[Finding]] = {}
+
+    def troubles(self, uid: str) -> Sequence[Finding]:
+        """What hinders this service, as of the last time that its writes had their turn."""
+        return self._hindering.get(uid, ())
 
     def refused_templates(self, uid: str) -> Mapping[str, str]:
         """Variants of this service whose Deployment the server would not take, and why."""
@@ -57,6 +64,7 @@ class Execution:
         self._actuator.forget_all_but(uids)
         self._statuses.forget_all_but(uids)
         self._troubles = {uid: trouble for uid, trouble in self._troubles.items() if uid in uids}
+        self._hindering = {uid: found for uid, found in self._hindering.items() if uid in uids}
 
     async def carry_out(self, done: Pass) -> None:
         """All writes of one tick."""
@@ -64,9 +72,9 @@ class Execution:
         turns = asyncio.Semaphore(_SIDE_BY_SIDE)
         await asyncio.gather(*(self._guarded(turns, wire, work, done.now) for wire, work in self._work(done)))
         if self._unavailable is not None and unavailable_before is None:
-            say("the API server is not to be had: writes wait", level=logging.WARNING, why=self._unavailable)
+            say("writes wait", level=logging.WARNING, why=self._unavailable)
         elif self._unavailable is None and unavailable_before is not None:
-            say("the API server is back")
+            say("writes go on")
 
     def _work(self, done: Pass) -> Iterator[tuple[Wire, Coroutine[Any, Any, None]]]:
         """Decided services first: their pods matter more than anybody's conditions."""
@@ -95,6 +103,8 @@ class Execution:
             except Exception as error:
                 self._complain(wire, error)
                 await self._confess(wire, error, now)
+            finally:
+                self._stir()
 
     async def _act(self, order: Order) -> None:
         """Plan into the status, then the writes, then the status with what came of them."""
@@ -106,11 +116,14 @@ class Execution:
         else:
             # Recommend and Paused change nothing but the status.
             outcome = Outcome(adopted=dict(parsed.adopted))
-        await self._statuses.after(order, found(order, outcome.met), outcome.adopted, currency)
+        conditions = found(order, outcome.met)
+        self._hindering[parsed.uid] = [finding for finding in conditions if finding.hinders]
+        await self._statuses.after(order, conditions, outcome.adopted, currency)
         self._troubles.pop(parsed.uid, None)
 
     async def _confess(self, wire: Wire, error: Exception, now: float) -> None:
         refused = Refused(wire=wire, finding=internal_error(error))
+        self._hindering[wire["metadata"]["uid"]] = [refused.finding]
         try:
             await self._statuses.refuse(refused, now=now)
         except (ClusterUnavailable, WriteConflict, WriteRefused) as unwritten:

@@ -1,4 +1,8 @@
-"""The life of one operator process: list, watch, tick, until asked to stop or until something ends that must not.
+"""The life of one operator process: list, watch, lead or stand by, until asked to stop or until something ends that
+must not.
+
+A standby watches and lists as the leader does, and neither ticks nor writes. Who begins to lead begins as a new process
+does: nothing remembered, everything listed again.
 
 `wiring` assembles the parts and `cli` calls `run`. Crash-only: nothing here saves anything on the way out, and every
 unexpected end is an exit code that makes Kubernetes start a new process, which reads everything again.
@@ -9,9 +13,11 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from tightrope.controller.health import Pulse
+from tightrope.controller.leadership import Leadership
 from tightrope.controller.store import KINDS, Store
 from tightrope.controller.telemetry import Telemetry, say
 from tightrope.ports import Clock, Cluster, ClusterUnavailable, WriteConflict, WriteRefused
@@ -20,8 +26,6 @@ _RETRY_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10.0
 # Edits that come in bursts are planned together, and never more often than this.
 _EARLIEST_SECONDS: Final = 1.0
-# Three listings failed in a row: what the store holds may be old.
-_STALE_LISTINGS: Final = 3
 
 
 class Ticker(Protocol):
@@ -34,48 +38,24 @@ WatchStarter = Callable[[asyncio.Event, asyncio.Event], Awaitable["asyncio.Task[
 
 
 @dataclass(slots=True, kw_only=True)
-class Pulse:
-    """What the probes ask: when, on the monotonic clock, the store was last listed whole and the last tick ended."""
-
-    clock: Clock
-    tick_seconds: float
-    reconcile_seconds: float
-    listed_at: float | None = None
-    ticked_at: float | None = None
-
-    def alive(self) -> str | None:
-        """A tick that has not ended for three periods and a minute is stuck: a restart is the cure. Waiting for the
-        API server is not: a restart would not bring it back."""
-        if self.ticked_at is None:
-            return None
-        age = self.clock.monotonic() - self.ticked_at
-        return f"no tick ended for {age:.0f}s" if age > 3 * self.tick_seconds + 60 and self.fresh() is None else None
-
-    def fresh(self) -> str | None:
-        """Why nothing may be planned from the store, or None."""
-        if self.listed_at is None:
-            return "the cluster has not been listed whole yet"
-        age = self.clock.monotonic() - self.listed_at
-        if age > _STALE_LISTINGS * self.reconcile_seconds + 30:
-            return f"the cluster was last listed whole {age:.0f}s ago"
-        return None
-
-    def ready(self) -> str | None:
-        return self.fresh() or (None if self.ticked_at is not None else "no tick has ended yet")
-
-
-@dataclass(slots=True, kw_only=True)
 class Process:
-    """The parts of one operator. `start_watching(stop, ready)` starts kopf and returns the task that ends with it."""
+    """The parts of one operator. `start_watching(stop, ready)` starts kopf and returns the task that ends with it;
+    `new_ticker` makes one that remembers nothing."""
 
     cluster: Cluster
     store: Store
-    ticker: Ticker
+    new_ticker: Callable[[], Ticker]
     start_watching: WatchStarter
     telemetry: Telemetry
     clock: Clock
     pulse: Pulse
+    leadership: Leadership
     wake: asyncio.Event
+    _ticker: Ticker = field(init=False)
+    _term: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._ticker = self.new_ticker()
 
     async def run(self) -> int:
         """0 after SIGTERM or SIGINT, 1 after any other end."""
@@ -86,6 +66,7 @@ class Process:
         loops = [
             asyncio.create_task(self._reconcile_forever(watching), name="reconcile"),
             asyncio.create_task(self._tick_forever(watching), name="tick"),
+            (election := asyncio.create_task(self._take_part(watching), name="leader election")),
         ]
         listed = asyncio.create_task(self._first_listing(), name="first listing")
         await asyncio.wait([stopped, listed], return_when=asyncio.FIRST_COMPLETED)
@@ -98,9 +79,21 @@ class Process:
             watching.set()
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         code = _why_ended(stop, ends)
+        await self._resign(election)
         kopf_stop.set()
         await _wind_down([*{listed, *ends}])
         return code
+
+    async def _take_part(self, watching: asyncio.Event) -> None:
+        """Stand for the lead only once there is something to lead from."""
+        await watching.wait()
+        await self.leadership.run()
+
+    async def _resign(self, election: "asyncio.Task[None]") -> None:
+        """First of all: every moment until then, nobody leads."""
+        election.cancel()
+        await asyncio.wait([election])
+        await self.leadership.resign()
 
     async def _first_listing(self) -> None:
         """Until every kind can be listed nothing starts. A kind that is not installed yet is waited for aloud."""
@@ -125,6 +118,8 @@ class Process:
             except (WriteConflict, WriteRefused, ClusterUnavailable) as error:
                 failures[kind] = str(error)
                 continue
+            finally:
+                self.pulse.stir()
             first = kind in self.store.unlisted
             repairs = self.store.reconcile(kind, listed, held_before=held)
             for what, count in (("late", repairs.late), ("lost", repairs.lost)):
@@ -152,20 +147,36 @@ class Process:
         while True:
             began = self.clock.monotonic()
             self.wake.clear()
-            held = await self._tick_unless_stale(held)
-            self.pulse.ticked_at = self.clock.monotonic()
-            due = max(due + self.pulse.tick_seconds, self.pulse.ticked_at)
+            held = await self._turn(held)
+            self.pulse.turned()
+            ended = self.clock.monotonic()
+            due = max(due + self.pulse.tick_seconds, ended)
             await self._sleep_until(due, earliest=began + min(_EARLIEST_SECONDS, self.pulse.tick_seconds))
             due = min(due, self.clock.monotonic())
 
-    async def _tick_unless_stale(self, held: str | None) -> str | None:
-        """Tick, or say once why not: a store that nobody reconciled lately is not planned from."""
-        stale = self.pulse.fresh()
-        if stale is None:
-            await self.ticker.tick()
+    async def _turn(self, held: str | None) -> str | None:
+        """Tick if this process leads and the store is fresh. Otherwise say once why nothing is planned: a store that
+        nobody reconciled lately is not planned from. `held` is why the turn before held."""
+        if not self.leadership.leads():
+            self.telemetry.stand_by()
+            return None
+        why = self.pulse.fresh() or await self._begin_term()
+        if why is None:
+            await self._ticker.tick()
         elif held is None:
-            say("hold: nothing is planned", level=logging.WARNING, why=stale)
-        return stale
+            say("hold: nothing is planned", level=logging.WARNING, why=why)
+        return why
+
+    async def _begin_term(self) -> str | None:
+        """A term begins with a listing, which shows all that the leader before us has written, and without memory.
+        Returns why it cannot begin yet, or None."""
+        term = self.leadership.term
+        if term == self._term:
+            return None
+        if failures := await self.reconcile():
+            return f"a new term begins with a whole listing: {failures}"
+        self._ticker, self._term = self.new_ticker(), term
+        return None
 
     async def _sleep_until(self, due: float, *, earliest: float) -> None:
         await asyncio.sleep(max(0.0, min(due, earliest) - self.clock.monotonic()))

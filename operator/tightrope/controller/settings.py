@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 ENV_PREFIX: Final = "TIGHTROPE_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class SettingsInvalid(Exception):
@@ -31,7 +32,8 @@ class GenericMetrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Durations are in seconds. `kubeconfig` None means the pod's own service account, else KUBECONFIG."""
+    """Durations are in seconds. `kubeconfig` None means the pod's own service account, else KUBECONFIG;
+    `lease_namespace` None the pod's own namespace, else `tightrope-system`."""
 
     prometheus_url: str
     kubeconfig: str | None = None
@@ -43,6 +45,9 @@ class Settings:
     reconcile_seconds: float = 30.0
     metrics_host: str = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside the pod
     metrics_port: int = 8080
+    leader_election: bool = True
+    lease_namespace: str | None = None
+    lease_seconds: float = 15.0
     log_level: str = "info"
     generic: GenericMetrics = field(default_factory=GenericMetrics)
 
@@ -65,6 +70,7 @@ _SECONDS: Final = {
     "query_timeout_seconds": Bounds(low=0.1, high=60),
     "history_seconds": Bounds(low=0, high=86400),
     "reconcile_seconds": Bounds(low=1, high=600),
+    "lease_seconds": Bounds(low=5, high=300),
 }
 
 
@@ -93,6 +99,7 @@ def parse(*, flags: Mapping[str, str | None], environment: Mapping[str, str]) ->
     for name, bounds in _SECONDS.items():
         values |= read(name, lambda raw, bounds=bounds: _seconds(raw, bounds))  # type: ignore[misc]
     values |= read("metrics_port", _port) | read("log_level", _level)
+    values |= read("leader_election", _on_or_off) | read("lease_namespace", _namespace)
     generic: dict[str, Any] = {}
     for part in fields(GenericMetrics):
         for value in read(f"generic_{part.name}", _metric_name).values():
@@ -134,6 +141,18 @@ def _level(raw: str) -> str:
     if raw.lower() not in LOG_LEVELS:
         raise ValueError(f"write one of {', '.join(LOG_LEVELS)}")
     return raw.lower()
+
+
+def _on_or_off(raw: str) -> bool:
+    if raw.lower() not in ("on", "off"):
+        raise ValueError("write on, or off where no second process of this operator ever runs")
+    return raw.lower() == "on"
+
+
+def _namespace(raw: str) -> str:
+    if not _NAMESPACE.fullmatch(raw):
+        raise ValueError("write the name of a namespace: lower-case letters, digits and -, as in tightrope-system")
+    return raw
 
 
 def _metric_name(raw: str) -> str:

@@ -133,6 +133,17 @@ class Telemetry:
             ("kind", "what"), registry=own,
         )  # fmt: skip
 
+    def stand_by(self) -> None:
+        """A process that does not lead has no present: its last tick's figures are the leader's to show."""
+        self._present.summary = TickSummary()
+
+    def show_lead(self, write_seconds: Callable[[], float]) -> None:
+        """Where it is to be asked whether this process may write now."""
+        leading = Gauge(
+            "tightrope_leading", "1 while this process leads and may write, else 0.", registry=self.registry
+        )
+        leading.set_function(lambda: float(write_seconds() > 0.0))
+
     def count_queries(self, sent: Callable[[], int]) -> None:
         """Where the number of queries sent so far is to be asked."""
         self._present.queries = sent

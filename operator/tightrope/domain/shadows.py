@@ -202,7 +202,9 @@ def chosen(
     as_good = np.flatnonzero(score <= score.min() * (1.0 + AS_GOOD))
     enough = as_good[demanded[as_good] >= level + float(scatter(np.array([level]), server)[0])]
     if len(enough):
-        return int(enough[np.argmin(demanded[enough])])
+        # As many replicas by another rule are as good again; the first of them looks back the least.
+        fewest = needs(demanded[enough], server)
+        return int(enough[np.argmin(fewest)])
     return int(as_good[np.argmax(demanded[as_good])])
 
 

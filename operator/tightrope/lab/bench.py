@@ -167,7 +167,7 @@ def cluster_part(count: int) -> None:
         arguments = ["--prometheus-url", lab.prometheus_url, "--tick-seconds", "5", "--metrics-port", str(port)]
         operator = lab.spawn(
             "operator",
-            [sys.executable, "-m", "tightrope.cli", "run", *arguments],
+            [sys.executable, "-m", "tightrope.cli", "run", "--leader-election=off", *arguments],
             env={"KUBECONFIG": str(lab.operator_kubeconfig())},
         )
         while planned(lab) < count:

@@ -217,4 +217,5 @@ def operator_argv(lab: Lab, scenario: Scenario) -> list[str]:
         f"--max-sample-age-seconds={max(2 * timing.rate_window, 5):g}",
         "--metrics-host=127.0.0.1",
         "--metrics-port=0",
+        "--leader-election=off",
     ]

@@ -2,5 +2,6 @@
 
 from tightrope.adapters.kubernetes.client import ApiServer
 from tightrope.adapters.kubernetes.cluster import FIELD_MANAGER, KubernetesCluster
+from tightrope.adapters.kubernetes.lease import KubernetesLease
 
-__all__ = ["FIELD_MANAGER", "ApiServer", "KubernetesCluster"]
+__all__ = ["FIELD_MANAGER", "ApiServer", "KubernetesCluster", "KubernetesLease"]

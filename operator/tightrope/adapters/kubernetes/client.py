@@ -1,23 +1,29 @@
-"""One connection to the API server: credentials, time-outs, bounded retries. `cluster` speaks through it.
+"""One connection to the API server: credentials, time-outs, bounded retries, the fence. `cluster` and `lease` speak
+through it.
 
 Requests are plain dictionaries over the client's own transport: its typed models validate every object they carry,
 which costs more than everything else in a write.
 """
 
+import asyncio
+import contextlib
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from kubernetes.aio.client.rest import RESTClientObject
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from tightrope.adapters.kubernetes.errors import status_of, translate
-from tightrope.ports import ClusterUnavailable
+from tightrope.ports import ClusterUnavailable, Fence, NotLeading
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
@@ -25,10 +31,12 @@ JSON: Final = "application/json"
 
 _HOME_KUBECONFIG: Final = str(Path("~/.kube/config").expanduser())
 _WRITE_SECONDS = 10.0
-_LIST_SECONDS = 60.0
+_LIST_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 _ATTEMPTS = 4
-_RETRY_BUDGET_SECONDS = 15.0
+_RETRY_SECONDS = 15.0
+# A server that asks for a longer rest is asked again after this all the same.
+_LONGEST_REST_SECONDS = 60.0
 _BACKOFF = wait_random_exponential(multiplier=0.2, max=2.0)
 
 
@@ -60,12 +68,64 @@ async def configuration(kubeconfig: str | None) -> Any:
     return settings
 
 
-class ApiServer:
-    """Sends requests; raises only the exceptions of `ports`. One instance a process; close it at the end."""
+class _Connections(RESTClientObject):
+    """Connections that the kernel gives up when the other side has not acknowledged what was sent for so long.
 
-    def __init__(self, *, kubeconfig: str | None = None) -> None:
+    Without that limit it would go on sending for minutes, even after the request was given up and the socket closed: a
+    write could arrive when a partition ends, long after another process has taken over. Linux alone knows the limit.
+    """
+
+    def __init__(self, settings: Any, *, delivery_seconds: float) -> None:
+        super().__init__(settings)
+        self._delivery_seconds = delivery_seconds
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, socket_factory=self._socket)
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._delivery_seconds * 1000))
+        return made
+
+
+class ApiServer:
+    """Sends requests; raises only the exceptions of `ports`. One instance for each purpose; close it at the end.
+
+    `fence` is asked before each try of a write, and once more when its bytes are about to leave: between the two lie a
+    connection to be opened and turns of the event loop, in which the process may have been paused. `retry_seconds`
+    bounds the tries of one request, `delivery_seconds` how long one may be on its way. `agent` is the User-Agent, which
+    audit logs keep.
+    """
+
+    def __init__(
+        self,
+        *,
+        kubeconfig: str | None = None,
+        fence: Fence = lambda: math.inf,
+        retry_seconds: float = _RETRY_SECONDS,
+        delivery_seconds: float = _WRITE_SECONDS,
+        agent: str = "tightrope",
+    ) -> None:
         self._kubeconfig = kubeconfig
+        self._fence = fence
+        self._retry_seconds = retry_seconds
+        self._delivery_seconds = delivery_seconds
+        self._agent = agent
         self._client: Any = None
+        self._writing = 0
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+        # Until when, on the loop's clock, the server has asked to be left alone.
+        self._rest_until = 0.0
+
+    async def at_rest(self, *, seconds: float) -> bool:
+        """Whether no write is under way any more, after waiting for at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._at_rest.wait()
+        return self._at_rest.is_set()
 
     async def close(self) -> None:
         if self._client is not None:
@@ -86,7 +146,7 @@ class ApiServer:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_TryLater),
             wait=_wait,
-            stop=stop_after_attempt(_ATTEMPTS if again else 1) | stop_after_delay(_RETRY_BUDGET_SECONDS),
+            stop=stop_after_attempt(_ATTEMPTS if again else 1) | stop_before_delay(self._retry_seconds),
             reraise=True,
         )
         answer: dict[str, Any] = await attempts(self._once, method, path, query, body, content_type)
@@ -100,7 +160,9 @@ class ApiServer:
         body: Mapping[str, Any] | None,
         content_type: str,
     ) -> dict[str, Any]:
-        code, headers, data = await self._send(method, path, query, body, content_type)
+        self._leave_alone()
+        with self._allowed(method) as seconds:
+            code, headers, data = await self._send(method, path, query, body, content_type, seconds)
         if 200 <= code < 300:
             parsed: dict[str, Any] = json.loads(data)
             return parsed
@@ -109,8 +171,41 @@ class ApiServer:
             await self.close()
         error = translate(code, status_of(data))
         if isinstance(error, ClusterUnavailable):
-            raise _TryLater(str(error), after_seconds=_retry_after(headers))
+            asked = _retry_after(headers)
+            self._rest_until = max(self._rest_until, asyncio.get_running_loop().time() + asked)
+            raise _TryLater(str(error), after_seconds=asked)
         raise error
+
+    def _leave_alone(self) -> None:
+        """What the server asked of one request holds for all: it is the client that it wants to slow down."""
+        rest = self._rest_until - asyncio.get_running_loop().time()
+        if rest > 0:
+            raise _TryLater(f"the API server asked to be left alone for {rest:.1f} s more", after_seconds=rest)
+
+    @contextlib.contextmanager
+    def _allowed(self, method: str) -> Iterator[float]:
+        """For how long this request may last. Raises NotLeading for a write that may not be begun."""
+        if method == "GET":
+            yield _LIST_SECONDS
+            return
+        seconds = self._fence()
+        if seconds <= 0:
+            raise NotLeading("this process does not lead now: nothing is written")
+        self._writing += 1
+        self._at_rest.clear()
+        try:
+            yield min(_WRITE_SECONDS, seconds)
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                self._at_rest.set()
+
+    async def _about_to_leave(
+        self, _session: object, _context: object, sent: aiohttp.TraceRequestChunkSentParams
+    ) -> None:
+        """Called with the bytes of a request, with nothing awaited between this and their way to the kernel."""
+        if sent.method != "GET" and self._fence() <= 0:
+            raise NotLeading(f"{sent.method} {sent.url.path}: the lead was lost on the way")
 
     async def _send(
         self,
@@ -119,8 +214,8 @@ class ApiServer:
         query: Sequence[tuple[str, str]],
         body: Mapping[str, Any] | None,
         content_type: str,
+        seconds: float,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        seconds = _LIST_SECONDS if method == "GET" else _WRITE_SECONDS
         try:
             client = await self._connected()
             request = await client.param_serialize(
@@ -145,14 +240,18 @@ class ApiServer:
             except kubernetes_config.ConfigException as error:
                 raise ClusterUnavailable(f"no usable cluster credentials: {error}") from error
             settings.retries = None
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_chunk_sent.append(self._about_to_leave)
+            settings.trace_configs = [tracing]
             self._client = kubernetes_client.ApiClient(settings)
-            self._client.user_agent = "tightrope"
+            self._client.rest_client = _Connections(settings, delivery_seconds=self._delivery_seconds)
+            self._client.user_agent = self._agent
         return self._client
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds from Retry-After, capped by the retry budget; the date form counts as none."""
+    """Seconds from Retry-After, bounded; the date form counts as none."""
     try:
-        return min(max(float(headers.get("Retry-After", "0")), 0.0), _RETRY_BUDGET_SECONDS)
+        return min(max(float(headers.get("Retry-After", "0")), 0.0), _LONGEST_REST_SECONDS)
     except ValueError:
         return 0.0

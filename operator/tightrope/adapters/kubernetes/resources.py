@@ -43,4 +43,5 @@ RESOURCES: Final = {
         group="policy", version="v1", plural="poddisruptionbudgets", selector=MANAGED_SELECTOR
     ),
     "Event": Resource(group="events.k8s.io", version="v1", plural="events"),
+    "Lease": Resource(group="coordination.k8s.io", version="v1", plural="leases"),
 }

@@ -1,19 +1,22 @@
 """AIBrix's GPU optimizer: the cheapest mix of hardware for the present load, solved anew every ten seconds.
 
-Source: vllm-project/aibrix, python/aibrix/aibrix/gpu_optimizer, with Melange's integer programme (Griggs et al.,
-Melange: Cost Efficient Large Language Model Serving by Exploiting GPU Heterogeneity, 2024; melange/solver.py). Load is
-the larger of the mean over 240 s and the present rate, cut into slices (slice_factor 4); each slice goes to one kind of
-hardware, which needs load / throughput of it, in hundredths; cost is price x hardware. There is no price on a change
-and no limit on it, and without data the minimum stands. Knobs: the share of a replica's capacity that is counted on.
+Source: vllm-project/aibrix, python/aibrix/aibrix/gpu_optimizer (load_monitor/monitor.py, optimizer/optimizer.py), with
+Melange's integer programme (Griggs et al., Melange: Cost Efficient Large Language Model Serving by Exploiting GPU
+Heterogeneity, 2024; melange/solver.py). Load is the larger of the mean over 240 s and the present rate, in buckets by
+size, each cut into four slices; each slice goes to one kind of hardware and needs rate / throughput of it, counted in
+whole hundredths; the cost is their price. There is no price on a change and no limit on it, and without data the
+minimum stands. Knob: the share of a replica's capacity that is counted on.
 
-Requests here are all of one size, so that the programme has one bucket with four equal slices: it is solved by looking
-at every way to hand them out. The real one needs a router that knows sizes; here the Service splits evenly.
+Requests here are all of one size: one bucket. Slices of a bucket are alike, so that looking at every way to hand them
+out solves the programme exactly (five ways for two kinds of hardware). The real one needs a router that knows sizes;
+here the Service splits evenly.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
+from tightrope.replay.seat import PolicyKind, Seat, Setting
 
 INTERVAL_SECONDS = 10.0
 WINDOW_SECONDS = 240.0
@@ -27,35 +30,41 @@ class AibrixOptimizer:
 
     def __init__(self, setting: Setting) -> None:
         self._profiles, self._service = setting.variants, setting.service
-        self._share = setting.knobs["share"]
+        self._carries = [setting.knobs["share"] * profile.capacity for profile in setting.variants]
+        self._prices = [profile.price_per_hour / FRACTIONS for profile in setting.variants]
         self._solved: tuple[float, dict[str, int]] | None = None
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
         known = [seat.metrics.rate("arrivals", window) for window in (WINDOW_SECONDS, NOW_SECONDS)]
-        rates = [rate for rate in known if rate is not None]
-        rate = max(rates, default=0.0)
+        rate = max([found for found in known if found is not None], default=0.0)
         if self._solved is None or self._solved[0] != rate:
-            self._solved = (rate, solved(self._profiles, rate, share=self._share))
+            self._solved = (rate, self._mix(rate))
         counts = dict(self._solved[1])
         missing = self._service.min_replicas - sum(counts.values())
         if missing > 0:
             counts[min(self._profiles, key=lambda p: (p.price_per_hour, p.name)).name] += missing
         return counts
 
+    def _mix(self, rate: float) -> dict[str, int]:
+        bucket = [FRACTIONS * rate / carries for carries in self._carries]
+        parts = solved([bucket], self._prices, slices=SLICES)
+        return {p.name: math.ceil(count / FRACTIONS) for p, count in zip(self._profiles, parts, strict=True)}
 
-def solved(profiles: Sequence[VariantProfile], rate: float, *, share: float) -> dict[str, int]:
-    """Replicas of each variant for so many requests per second."""
-    best: tuple[float, dict[str, int]] | None = None
-    for slices in handed_out(SLICES, len(profiles)):
-        hundredths = [
-            math.ceil(FRACTIONS * rate * count / SLICES / (share * profile.capacity) - 1e-9)
-            for count, profile in zip(slices, profiles, strict=True)
+
+def solved(buckets: Sequence[Sequence[float]], prices: Sequence[float], *, slices: int) -> list[int]:
+    """Pieces of each kind of hardware that carry all buckets for the least money; of several, the first kinds get more.
+
+    `buckets[b][k]` is how many pieces of kind k all of bucket b needs; `prices[k]` is what one piece costs.
+    """
+    best: tuple[float, list[int]] = (math.inf, [])
+    for ways in itertools.product(handed_out(slices, len(prices)), repeat=len(buckets)):
+        pieces = [
+            math.ceil(sum(way[k] / slices * bucket[k] for way, bucket in zip(ways, buckets, strict=True)) - 1e-9)
+            for k in range(len(prices))
         ]
-        cost = sum(y * profile.price_per_hour / FRACTIONS for y, profile in zip(hundredths, profiles, strict=True))
-        counts = {p.name: math.ceil(y / FRACTIONS) for y, p in zip(hundredths, profiles, strict=True)}
-        if best is None or cost < best[0] - 1e-12:
-            best = (cost, counts)
-    assert best is not None
+        cost = sum(count * price for count, price in zip(pieces, prices, strict=True))
+        if cost < best[0] - 1e-12:
+            best = (cost, pieces)
     return best[1]
 
 

@@ -1,15 +1,19 @@
 """NVIDIA Dynamo's load planner: one replica more when every engine would be too slow, one fewer when none would.
 
-Source: ai-dynamo/dynamo, planner core/load_scaling.py, SLA mode. Every 5 s, with the load of each engine: up by one if
-the estimated latency is over the SLA on all engines; down by one if on every engine, with its load times n / (n - 1),
-the estimate stays within 80 % of what the SLA leaves over an empty engine. It holds while replicas are starting or
-fewer report than there are. Knobs: the sensitivity (80), and the SLA as a share of the threshold.
+Source: ai-dynamo/dynamo 0c6da1e, components/src/dynamo/planner/core/load_scaling.py, optimization target `sla`. Every
+5 s, with the load of each engine: up by one if the estimated latency is over the SLA on all engines; down by one if on
+every engine, with its load times n / (n - 1), what is added to the latency of an empty engine stays under 80 % of what
+the SLA leaves over that. It holds while replicas are starting or others report than there are. Its default target,
+`throughput`, knows no SLA: it compares the tokens in the KV cache with 100 and 60 %, for which a server with few places
+has nothing comparable. Its default budget of 8 GPUs is the pool's maximum here. Knobs: the sensitivity (80), and the
+SLA as a share of the threshold.
 
-There latency is TTFT and inter-token latency by regression; here it is the time that a request would take behind the
-requests that a replica has inside.
+There latency is the time to the first token, by regression over tokens that wait; here it is the time that a request
+would take behind all those that a replica has inside, from the profile.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
 
@@ -26,25 +30,32 @@ class DynamoLoad:
         self._least, self._most = max(1, service.min_replicas), min(service.max_replicas, self._profile.max_replicas)
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
+        decided = self.decided(seat)
+        return {self._profile.name: seat.variants[self._profile.name].wanted if decided is None else decided}
+
+    def decided(self, seat: Seat) -> int | None:
+        """Replicas from now on; None while nothing may be decided."""
         seen = seat.variants[self._profile.name]
         loads = seat.metrics.per_replica("in_flight", self._profile.name).tolist()
         if not loads or seen.starting or len(loads) != seen.wanted:
-            return {self._profile.name: seen.wanted}
-        asked = seen.wanted + self.turn(loads)
-        return {self._profile.name: min(max(asked, self._least), self._most)}
-
-    def turn(self, loads: Sequence[float]) -> int:
-        """1, 0 or -1 for these requests inside each replica."""
-        if all(self._seconds(load) > self._sla for load in loads):
-            return 1
-        if len(loads) < 2:
-            return 0
-        more, empty = len(loads) / (len(loads) - 1), self._seconds(0.0)
-        room = (self._sla - empty) * self._sensitivity
-        return -1 if all(self._seconds(load * more) - empty < room for load in loads) else 0
+            return None
+        asked = seen.wanted + turn(loads, self._seconds, sla_seconds=self._sla, sensitivity=self._sensitivity)
+        return min(max(asked, self._least), self._most)
 
     def _seconds(self, load: float) -> float:
         return seconds_behind(self._profile, load)
+
+
+def turn(loads: Sequence[float], seconds: Callable[[float], float], *, sla_seconds: float, sensitivity: float) -> int:
+    """1, 0 or -1 for these loads of the engines, of which each makes a latency; the sensitivity is 0..1."""
+    if all(seconds(load) > sla_seconds for load in loads):
+        return 1
+    if len(loads) < 2:
+        return 0
+    more, empty = len(loads) / (len(loads) - 1), seconds(0.0)
+    room = (sla_seconds - empty) * sensitivity
+    # Whole loads only, as there: 1.5 requests make nobody wait for half a one.
+    return -1 if all(seconds(math.floor(load * more)) - empty < room for load in loads) else 0
 
 
 def seconds_behind(profile: VariantProfile, load: float) -> float:
@@ -58,7 +69,7 @@ def seconds_behind(profile: VariantProfile, load: float) -> float:
 KIND = PolicyKind(
     name="dynamo-load",
     title="Dynamo (load)",
-    source="NVIDIA Dynamo planner, load loop",
+    source="NVIDIA Dynamo planner 0c6da1e, load loop",
     period_seconds=INTERVAL_SECONDS,
     build=DynamoLoad,
     defaults={"sensitivity": 80.0, "sla_factor": 1.0},

@@ -1,4 +1,4 @@
-"""A queue whose rate of service depends on how many are inside: what WVA's SLO mode and Dynamo's planner size with.
+"""A queue whose rate of service depends on how many are inside: what WVA's SLO mode sizes with (`wva_slo`).
 
 M/M(n)/1/K, a birth-death chain: with n requests inside a server finishes mu(n) of them a second (Kleinrock, Queueing
 Systems I, 1975, 3.1); a batch of n that takes s(n) has mu(n) = n / s(n).

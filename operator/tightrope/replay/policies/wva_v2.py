@@ -1,88 +1,91 @@
 """llm-d's Workload Variant Autoscaler, saturation analysis V2: demand in what a replica can hold, against supply.
 
-Source: llm-d-incubation/workload-variant-autoscaler, internal/engines/analyzers/saturation_v2 and
-pipeline/cost_aware_optimizer.go; the default since v0.9. Every 15 s: required = demand / 0.85 - what is there or
-starting; with some, the variant with the least price per capacity gets as many as it takes. Else spare = supply -
-demand / 0.70 is taken from the dearest variants, keeping one replica of the cheapest. An HPA carries it out, with a
-window of 300 s on the way down. Knobs: the two thresholds.
+Source: llm-d/llm-d-autoscaling (WVA before), internal/engines/analyzers/saturation_v2 and `cost_aware`; the default
+since 0.9. Every 15 s: required = demand / 0.85 - what is there or starting; if there is none, spare = supply of the
+ready ones - demand / 0.70. A replica holds 80 % of its KV tokens (k1) or, if less, k2: what it has in use while 5
+requests or more wait, else the mean of the last ten such observations; a variant holds the median of its replicas, and
+without replicas what it held last. An HPA carries it out, with a window of 300 s on the way down; its tolerance of
+10 % is not applied, which would keep large fleets from small steps. Knobs: the two thresholds.
 
-There capacity is KV tokens; here it is requests inside: a replica holds 80 % of its slots and batches (k1), or, once 5
-requests have waited, the mean of what it then worked on (k2, ten observations), whichever is less. Demand is the
-largest number of requests inside during the last minute. Without samples it holds.
+A request/response server has no tokens: capacity is requests inside, out of its slots times its largest batch, and
+demand is the largest number inside all replicas during the last minute (it adds up each replica's largest, which is
+no less). Tokens compare hardware, places do not say how fast they are: so it gets each pool in turn, where the real one
+chooses among them by price per token. The thresholds tried in hindsight go over 1, as a queue may stand in front of a
+place and no cache holds more than all. Without samples it holds.
 """
 
-import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 
-from tightrope.replay.policies.hpa_behavior import Behavior
-from tightrope.replay.seat import PolicyKind, Seat, Setting
+from tightrope.replay.policies.cost_aware import Offer, chosen
+from tightrope.replay.policies.variant_hpas import VariantHpas
+from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
 
 INTERVAL_SECONDS = 15.0
 WINDOW_SECONDS = 60.0
 HOLDS, CROWDED, OBSERVATIONS = 0.80, 5.0, 10
 
 
+class Held:
+    """How many requests a replica of one variant holds, as far as it has been observed."""
+
+    def __init__(self, profile: VariantProfile) -> None:
+        self._known = HOLDS * profile.slots * profile.batch_limit
+        self._observed: deque[float] = deque(maxlen=OBSERVATIONS)
+        self._last: float | None = None
+
+    def learnt(self, waiting: Sequence[float], running: Sequence[float]) -> float:
+        """From what waits and runs in each replica now; none of them leaves what was last known."""
+        held = [min(self._known, self._one(queue, work)) for queue, work in zip(waiting, running, strict=True)]
+        if held:
+            self._last = float(median(held))
+        return self._known if self._last is None else self._last
+
+    def _one(self, waiting: float, running: float) -> float:
+        if waiting >= CROWDED and running > 0:
+            self._observed.append(running)
+            return running
+        return sum(self._observed) / len(self._observed) if self._observed else self._known
+
+
 class WvaV2:
     """All variants of one model together."""
 
     def __init__(self, setting: Setting) -> None:
-        self._profiles, self._service = setting.variants, setting.service
+        self._profiles, self._most = setting.variants, setting.service.max_replicas
         self._up, self._down = setting.knobs["scale_up"], setting.knobs["scale_down"]
-        self._observed: dict[str, deque[float]] = {p.name: deque(maxlen=OBSERVATIONS) for p in setting.variants}
-        self._hpa = {p.name: Behavior(minimum=0, maximum=p.max_replicas) for p in setting.variants}
+        self._held = {profile.name: Held(profile) for profile in setting.variants}
+        self._hpas = VariantHpas(setting.variants)
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
         replicas = {profile.name: seat.variants[profile.name].wanted for profile in self._profiles}
-        inside = seat.metrics.gauge_max("in_flight", WINDOW_SECONDS)
-        if inside is None:
+        demand = seat.metrics.gauge_max("in_flight", WINDOW_SECONDS)
+        if demand is None:
             return replicas
-        capacities = {profile.name: self._capacity(seat, profile.name) for profile in self._profiles}
-        there = sum(replicas[name] * capacity for name, capacity in capacities.items())
-        ready = sum(seat.variants[name].ready * capacity for name, capacity in capacities.items())
-        required, spare = inside / self._up - there, ready - inside / self._down
-        change, amount = (self._grown, required) if required > 0 else (self._shrunk, spare)
-        target = change(replicas, capacities, amount)
-        settled = {}
-        for name, count in target.items():
-            self._hpa[name].gate(seat.now, replicas[name])
-            settled[name] = self._hpa[name].settle(seat.now, replicas[name], count)
-        return settled
+        offers = [self._offer(seat, profile) for profile in self._profiles]
+        required, spare = lacking(seat, offers, demand, up=self._up, down=self._down)
+        wished = chosen(offers, required=required, spare=spare, room=self._most - sum(replicas.values()))
+        return self._hpas.carried_out(seat.now, replicas, wished)
 
-    def _capacity(self, seat: Seat, name: str) -> float:
-        """Requests that one replica holds."""
-        profile = next(p for p in self._profiles if p.name == name)
-        waiting = seat.metrics.gauge("queued", name)
-        running = seat.metrics.gauge("running", name)
-        ready = seat.variants[name].ready
-        if waiting is not None and running and ready and waiting / ready >= CROWDED:
-            self._observed[name].append(running / ready)
-        seen = self._observed[name]
-        holds = HOLDS * profile.slots * profile.batch_limit
-        return min(holds, sum(seen) / len(seen)) if seen else holds
+    def _offer(self, seat: Seat, profile: VariantProfile) -> Offer:
+        waiting = seat.metrics.per_replica("queued", profile.name).tolist()
+        running = seat.metrics.per_replica("running", profile.name).tolist()
+        return Offer(
+            name=profile.name,
+            price=profile.price_per_hour,
+            capacity=self._held[profile.name].learnt(waiting, running),
+            count=seat.variants[profile.name].wanted,
+            most=profile.max_replicas,
+        )
 
-    def _grown(self, replicas: Mapping[str, int], capacities: Mapping[str, float], required: float) -> dict[str, int]:
-        target = dict(replicas)
-        for profile in sorted(self._profiles, key=lambda p: (p.price_per_hour / capacities[p.name], p.name)):
-            room = min(profile.max_replicas - target[profile.name], self._service.max_replicas - sum(target.values()))
-            added = max(min(math.ceil(required / capacities[profile.name] - 1e-9), room), 0)
-            target[profile.name] += added
-            required -= added * capacities[profile.name]
-            if required <= 0:
-                break
-        return target
 
-    def _shrunk(self, replicas: Mapping[str, int], capacities: Mapping[str, float], spare: float) -> dict[str, int]:
-        target = dict(replicas)
-        cheapest = min(self._profiles, key=lambda p: (p.price_per_hour / capacities[p.name], p.name)).name
-        for profile in sorted(self._profiles, key=lambda p: (-p.price_per_hour, capacities[p.name], p.name)):
-            others = sum(count for name, count in target.items() if name != profile.name)
-            least = max(self._service.min_replicas - others, 1 if profile.name == cheapest and others == 0 else 0)
-            spared = math.floor(max(spare, 0.0) / capacities[profile.name] + 1e-9)
-            gone = max(min(spared, target[profile.name] - least), 0)
-            target[profile.name] -= gone
-            spare -= gone * capacities[profile.name]
-        return target
+def lacking(seat: Seat, offers: Sequence[Offer], demand: float, *, up: float, down: float) -> tuple[float, float]:
+    """What is required beyond all that is there or starting, and what is spare of all that is ready; either may be
+    negative."""
+    anticipated = sum(offer.count * offer.capacity for offer in offers)
+    supply = sum(seat.variants[offer.name].ready * offer.capacity for offer in offers)
+    return demand / up - anticipated, supply - demand / down
 
 
 KIND = PolicyKind(
@@ -92,7 +95,6 @@ KIND = PolicyKind(
     period_seconds=INTERVAL_SECONDS,
     build=WvaV2,
     defaults={"scale_up": 0.85, "scale_down": 0.70},
-    knobs={"scale_up": (0.3, 0.5, 0.7, 0.85, 1.0), "scale_down": (0.25, 0.4, 0.55, 0.70)},
-    reach="all pools",
+    knobs={"scale_up": (0.5, 0.85, 2.0, 5.0, 10.0, 20.0), "scale_down": (0.4, 0.7, 2.0, 5.0)},
     memory_seconds=120.0,
 )
