@@ -38,7 +38,7 @@ check: $(STAMP) ## Lint, format, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-test-fast: $(STAMP) ## What needs no lab, in under a minute
+test-fast: $(STAMP) ## What needs no lab, on every core
 	@$(BIN)/pytest -q -n auto -m 'not lab'
 
 test: check programs ## Everything, on the real control plane

@@ -158,7 +158,8 @@ def test_ten_kills_during_a_switch_lose_no_capacity(world: World, namespace: str
             time.sleep(chance.uniform(0.3, 3.0))
             world.kill_operator()
             world.start_operator()
-        world.traffic(namespace, 95.0)
+        # Five CPU replicas at the least (1.00/h) against one on the GPU (0.80/h), however much is learned meanwhile.
+        world.traffic(namespace, 145.0)
         wait_for(lambda: only(world, namespace, "gpu"), seconds=120, what="the switch to complete")
 
 
