@@ -5,24 +5,12 @@ import logging
 import sys
 
 import aiohttp
-import build
 import pytest
 from fakes import FakeCluster
 
-from tightrope.controller.telemetry import CountedCluster, Telemetry, TickSummary, configure_logging, say, serve
-from tightrope.domain.memory import Persisted
-from tightrope.domain.plan import Decision, Reason, VariantBelief
+from tightrope import __version__
+from tightrope.controller.telemetry import CountedCluster, Telemetry, configure_logging, say, serve
 from tightrope.ports import ClusterUnavailable, WriteRefused
-
-
-def decision(**overrides: object) -> Decision:
-    belief = VariantBelief(capacity=1.0, capacity_low=1.0, time_to_ready_seconds=1.0, cost_per_hour=1.0)
-    values = {
-        "key": build.KEY, "plan": {"cpu": 3}, "writes": (), "reason": Reason.STEADY, "message": "-",
-        "required_ready": 1, "covered_demand": 1.0, "cost_per_hour": 1.0, "persisted": Persisted(),
-        "beliefs": {"cpu": belief, "gpu": belief},
-    }  # fmt: skip
-    return Decision(**{**values, **overrides})  # type: ignore[arg-type]
 
 
 def shown(telemetry: Telemetry) -> dict[str, float]:
@@ -54,20 +42,25 @@ def test_a_line_is_json_with_what_happened_and_the_figures(capsys: pytest.Captur
     assert "ValueError: why" in lines[1]["traceback"]
 
 
-def test_metrics_describe_the_last_tick_and_forget_what_is_gone() -> None:
+def test_queries_are_counted_and_the_version_is_told() -> None:
     telemetry = Telemetry()
     telemetry.count_queries(lambda: 7)
-    telemetry.ticked(
-        TickSummary(decisions=[decision(blind="why")], ready={("nlp", "sentiment", "cpu"): 2}), seconds=0.1
-    )
+    telemetry.queried([("generic", "arrivals")])
     seen = shown(telemetry)
-    assert seen["tightrope_plan_replicas{'namespace': 'nlp', 'service': 'sentiment', 'variant': 'cpu'}"] == 3
-    assert seen["tightrope_plan_replicas{'namespace': 'nlp', 'service': 'sentiment', 'variant': 'gpu'}"] == 0
-    assert seen["tightrope_ready_replicas{'namespace': 'nlp', 'service': 'sentiment', 'variant': 'cpu'}"] == 2
-    assert seen["tightrope_decision_reason{'namespace': 'nlp', 'service': 'sentiment', 'reason': 'Steady'}"] == 1
-    assert (seen["tightrope_blind_services"], seen["tightrope_prometheus_queries_total"]) == (1, 7)
-    telemetry.ticked(TickSummary(), seconds=0.1)
-    assert not any("sentiment" in name for name in shown(telemetry))
+    assert seen["tightrope_prometheus_queries_total"] == 7
+    assert [value for name, value in seen.items() if name.startswith("tightrope_prometheus_query_failures_total")] == [
+        1
+    ]
+    assert any(__version__ in name for name in seen if name.startswith("tightrope_build_info"))
+
+
+def test_what_has_not_happened_yet_has_no_time() -> None:
+    telemetry = Telemetry()
+    assert not [
+        name for name in shown(telemetry) if name.startswith("tightrope_") and ("timestamp" in name or "period" in name)
+    ]
+    telemetry.listed_at.set(5.0)
+    assert shown(telemetry)["tightrope_store_listed_timestamp_seconds"] == 5.0
 
 
 async def test_writes_are_counted_by_how_they_ended() -> None:

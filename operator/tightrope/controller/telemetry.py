@@ -4,19 +4,29 @@
 counted where it leaves.
 """
 
+import asyncio
 import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tightrope.domain.plan import Decision
+from tightrope import __version__
+from tightrope.controller.self_metrics import Present, TickSummary
 from tightrope.ports import Cluster, ClusterUnavailable, WriteConflict, WriteRefused
 
 _LOG: Final = logging.getLogger("tightrope")
@@ -61,63 +71,47 @@ def say(event: str, *, level: int = logging.INFO, error: BaseException | None = 
     _LOG.log(level, event, extra={"figures": figures}, exc_info=error)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickSummary:
-    """What the last tick left behind, for the metrics that describe the present."""
-
-    decisions: Sequence[Decision] = ()
-    ready: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    refused: int = 0
-
-
-class _Present(Collector):
-    """Per-service metrics straight from the last tick: a service that is gone leaves no series behind."""
+class _Queries(Collector):
+    """How many queries have been sent, asked of the one who sends them."""
 
     def __init__(self) -> None:
-        self.summary = TickSummary()
-        self.queries: Callable[[], int] = lambda: 0
+        self.sent: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterator[Metric]:
-        variant = ("namespace", "service", "variant")
-        plan = GaugeMetricFamily("tightrope_plan_replicas", "Replicas that the plan converges to.", labels=variant)
-        ready = GaugeMetricFamily("tightrope_ready_replicas", "Available pods.", labels=variant)
-        reason = GaugeMetricFamily(
-            "tightrope_decision_reason",
-            "1 for the reason of the latest decision.",
-            labels=("namespace", "service", "reason"),
-        )
-        for decision in self.summary.decisions:
-            key = decision.key
-            reason.add_metric((key.namespace, key.name, decision.reason.value), 1)
-            for name in decision.beliefs:
-                plan.add_metric((key.namespace, key.name, name), decision.plan.get(name, 0))
-        for labels, count in self.summary.ready.items():
-            ready.add_metric(labels, count)
-        blind = sum(1 for decision in self.summary.decisions if decision.blind)
-        yield plan
-        yield ready
-        yield reason
-        yield CounterMetricFamily("tightrope_prometheus_queries", "Prometheus queries sent.", self.queries())
-        yield GaugeMetricFamily("tightrope_services", "Services decided in the last tick.", len(self.summary.decisions))
-        yield GaugeMetricFamily("tightrope_blind_services", "Services without the data to descend.", blind)
-        yield GaugeMetricFamily(
-            "tightrope_refused_services",
-            "Services that could not be decided: see their conditions.",
-            self.summary.refused,
-        )
+        yield CounterMetricFamily("tightrope_prometheus_queries", "Prometheus queries sent.", self.sent())
+
+
+class _Learned(Collector):
+    """A gauge that has no sample before it is set: the library's own would say zero."""
+
+    def __init__(self, name: str, meaning: str, *, registry: CollectorRegistry) -> None:
+        self._name, self._meaning = name, meaning
+        self._value: float | None = None
+        registry.register(self)
+
+    def set(self, value: float) -> None:
+        self._value = value
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(self._name, self._meaning, value=self._value)
 
 
 class Telemetry:
     """The operator's own metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._present = _Present()
-        self.registry.register(self._present)
-        own = self.registry
+        # One more series for each counter, which nothing of ours asks for; the library gives it no types.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = own = CollectorRegistry()
+        self._present, self._queries = Present(), _Queries()
+        own.register(self._present)
+        own.register(self._queries)
+        ProcessCollector(registry=own)
+        Info("tightrope_build", "Which version runs.", registry=own).info({"version": __version__})
         self.tick_seconds = Histogram(
             "tightrope_tick_seconds", "Wall time of a tick.", buckets=_TICK_BUCKETS, registry=own
         )
+        self.tick_period = _Learned("tightrope_tick_period_seconds", "Time from tick to tick, as set.", registry=own)
         self.tick_failures = Counter("tightrope_tick_failures", "Ticks that ended in an error.", registry=own)
         self.query_failures = Counter(
             "tightrope_prometheus_query_failures", "Queries that gave no answer.", ("preset", "signal"), registry=own
@@ -125,7 +119,7 @@ class Telemetry:
         self.writes = Counter(
             "tightrope_writes", "Writes to the API server.", ("verb", "kind", "outcome"), registry=own
         )
-        self.listed_at = Gauge(
+        self.listed_at = _Learned(
             "tightrope_store_listed_timestamp_seconds", "When all kinds were last listed whole.", registry=own
         )
         self.repairs = Counter(
@@ -135,7 +129,7 @@ class Telemetry:
 
     def stand_by(self) -> None:
         """A process that does not lead has no present: its last tick's figures are the leader's to show."""
-        self._present.summary = TickSummary()
+        self._present.forget()
 
     def show_lead(self, write_seconds: Callable[[], float]) -> None:
         """Where it is to be asked whether this process may write now."""
@@ -146,14 +140,15 @@ class Telemetry:
 
     def count_queries(self, sent: Callable[[], int]) -> None:
         """Where the number of queries sent so far is to be asked."""
-        self._present.queries = sent
+        self._queries.sent = sent
 
     def queried(self, failures: Iterable[tuple[str, str]]) -> None:
         for preset, signal in failures:
             self.query_failures.labels(preset, signal).inc()
 
     def ticked(self, summary: TickSummary, *, seconds: float) -> None:
-        self._present.summary = summary
+        self._present.show(summary)
+        self.tick_period.set(summary.period_seconds)
         self.tick_seconds.observe(seconds)
 
 
@@ -217,7 +212,9 @@ async def serve(
     cleanup, and the port it listens on."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(telemetry.registry), content_type="text/plain", charset="utf-8")
+        # Ten thousand services are many lines: neither ticks nor the renewal of the lead wait for them.
+        body = await asyncio.to_thread(generate_latest, telemetry.registry)
+        return web.Response(body=body, content_type="text/plain", charset="utf-8")
 
     def probe(check: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(_: web.Request) -> web.Response:

@@ -17,8 +17,9 @@ from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness, ServiceFacts, observe
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 from tightrope.controller.roster import Member, ParsedOnce, Refused, enrol, internal_error
-from tightrope.controller.store import Snapshot, Store
-from tightrope.controller.telemetry import Telemetry, TickSummary, say
+from tightrope.controller.self_metrics import ServiceFigures, TickSummary
+from tightrope.controller.store import Snapshot, Store, Wire
+from tightrope.controller.telemetry import Telemetry, say
 from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.plan import Decision
@@ -77,7 +78,7 @@ class Tick:
             self._failed_with = repr(error)
             return
         self._failed_with = ""
-        self._telemetry.ticked(summary(done), seconds=self._clock.monotonic() - began)
+        self._telemetry.ticked(self._summary(done), seconds=self._clock.monotonic() - began)
 
     async def _pass(self) -> Pass:
         snapshot, now = self._store.snapshot(), self._clock.now()
@@ -184,6 +185,25 @@ class Tick:
         self._uids = uids
         return Memory(services=services)
 
+    def _summary(self, done: Pass) -> TickSummary:
+        """What the metrics say until the next tick."""
+        services = [
+            ServiceFigures(
+                service=member.parsed.service,
+                currency=done.roster.pools[member.parsed.service.variants[0].pool].pool.currency,
+                observation=done.observations[member.parsed.service.key],
+                decision=done.decisions[member.parsed.service.key],
+                troubles=self._execution.troubles(member.parsed.uid),
+            )
+            for member in done.roster.members
+        ]
+        return TickSummary(
+            at=done.now,
+            period_seconds=self._pace.tick_seconds,
+            services=services,
+            refused={key_of(refused.wire): refused.finding for refused in done.roster.refused},
+        )
+
     def _forget_the_gone(self, snapshot: Snapshot) -> None:
         uids = {wire["metadata"]["uid"] for wire in snapshot.all("InferenceDeployment")}
         self._parsed.forget_all_but(uids)
@@ -233,6 +253,10 @@ def cannot_see(samples: MetricsSnapshot) -> bool:
     return any(signal in ("arrivals", "latency") for _, signal in samples.failures)
 
 
+def key_of(wire: Wire) -> ServiceKey:
+    return ServiceKey(namespace=wire["metadata"]["namespace"], name=wire["metadata"]["name"])
+
+
 def with_live_requests(service: Service, cluster: ClusterFacts) -> Service:
     """The service with what its pods really request: a LimitRange or a default may have added to the template."""
     requests = {name: state.requests for name, state in cluster.workloads.items()}
@@ -240,13 +264,3 @@ def with_live_requests(service: Service, cluster: ClusterFacts) -> Service:
         replace(variant, requests=requests.get(variant.name) or variant.requests) for variant in service.variants
     )
     return replace(service, variants=variants)
-
-
-def summary(done: Pass) -> TickSummary:
-    """What the metrics say until the next tick."""
-    ready = {
-        (key.namespace, key.name, name): state.ready
-        for key, observation in done.observations.items()
-        for name, state in observation.variants.items()
-    }
-    return TickSummary(decisions=list(done.decisions.values()), ready=ready, refused=len(done.roster.refused))
