@@ -104,6 +104,37 @@ async def test_another_writer_is_named_not_fought_and_can_hand_back() -> None:
     assert op.cluster.replicas()["sentiment-cpu"] == 5, "the ticket was good for one write"
 
 
+def annotate(op: Operation, **annotations: str) -> None:
+    infd = op.cluster.get("InferenceDeployment", "sentiment")
+    infd["metadata"]["annotations"] = {f"tightrope.dev/{key}": value for key, value in annotations.items()}
+    op.cluster.touch("InferenceDeployment", "sentiment")
+
+
+async def test_a_service_paused_by_annotation_changes_nothing_until_it_is_resumed() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    annotate(op, paused="all")
+    op.demand["sentiment"] = 200.0
+    op.writes()
+    await op.tick(10)
+    assert not replica_writes(op)
+    annotate(op)
+    await op.tick(2)
+    assert replica_writes(op)
+
+
+async def test_with_descents_paused_a_variant_taken_out_of_the_spec_keeps_its_replicas() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(10)
+    annotate(op, paused="descents")
+    op.cluster.edit_spec("InferenceDeployment", "sentiment", variants=[wire.variant("gpu")])
+    await op.tick(40)
+    assert op.cluster.replicas() == {"sentiment-cpu": 1, "sentiment-gpu": 1}
+    annotate(op)
+    await op.tick(40)
+    assert op.cluster.replicas() == {"sentiment-gpu": 1}
+
+
 async def test_a_deleted_deployment_is_back_at_the_next_tick() -> None:
     op = operation(sentiment=10.0)
     await op.tick(4)

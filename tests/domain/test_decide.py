@@ -226,6 +226,37 @@ def test_paused_and_recommend_show_a_plan_and_write_nothing(mode: Mode) -> None:
     assert sum(decision.plan.values()) > 0
 
 
+def test_paused_descents_keep_what_runs_and_say_so() -> None:
+    settled = episode(lambda t: 15.0).run(900).memory
+    states = {"cpu": build.state(6, serving_demand=Known(value=15.0, at=900.0)), "gpu": build.state(0)}
+    moved, _ = once(demand=15.0, states=states, memory=settled, at=900.0)
+    held, _ = once(
+        demand=15.0, states=states, memory=settled, at=900.0, service=build.service(descents_paused=True)
+    )  # fmt: skip
+
+    assert [write.variant for write in moved.writes] == ["cpu"], "without the pause it would shrink"
+    assert not held.writes and held.reason is Reason.HOLD_DESCENTS_PAUSED
+    assert held.message == "Hold: descents are paused by annotation."
+
+
+def test_paused_descents_let_demand_scale_up_and_the_spec_command() -> None:
+    states = {"cpu": build.state(1, serving_demand=Known(value=200.0, at=1000.0)), "gpu": build.state(0)}
+    service = build.service(descents_paused=True, variants=(build.variant("cpu"),))
+    grown, _ = once(demand=200.0, states={"cpu": states["cpu"]}, service=service)
+    lowered, _ = once(demand=None, states={"cpu": build.state(8)}, service=replace(service, max_replicas=5))
+
+    assert [write.variant for write in grown.writes if write.replicas > write.previous] == ["cpu"]
+    assert [(write.variant, write.replicas) for write in lowered.writes] == [("cpu", 5)]
+
+
+def test_no_switch_for_money_begins_while_descents_are_paused() -> None:
+    free = episode(lambda t: 150.0 if t > 300 else 15.0).run(2400)
+    held = episode(lambda t: 150.0 if t > 300 else 15.0, service=build.service(descents_paused=True)).run(2400)
+
+    assert free.rows[-1]["plan"] == {"gpu": 1}
+    assert held.rows[-1]["plan"].keys() == {"cpu"}
+
+
 def test_a_lowered_max_acts_even_while_data_is_missing() -> None:
     decision, _ = once(
         demand=None, states={"cpu": build.state(8), "gpu": build.state(0)}, service=build.service(max_replicas=5)

@@ -17,6 +17,7 @@ from tightrope.api.inferencedeployment import InferenceDeployment, InferenceDepl
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.merge import strategic_merge
 from tightrope.api.parsed import ParsedPool, ParsedService, Rollout, ScaleTarget
+from tightrope.api.pause import Pause, pause_of
 from tightrope.api.persisted import persisted, read_status
 from tightrope.api.quantity import parse_quantity
 from tightrope.api.requests import pod_requests
@@ -84,6 +85,7 @@ class _Metadata(Wire):
     generation: int = 0
     resource_version: str = ""
     deletion_timestamp: str | None = None
+    annotations: dict[str, Any] | None = None
 
 
 class _Envelope(Wire):
@@ -111,6 +113,7 @@ def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], 
         for v in spec.variants
         if (ref := v.scale_target_ref)
     }
+    pause = pause_of(metadata.annotations)
     service = domain.Service(
         key=domain.ServiceKey(namespace=model.metadata.namespace, name=model.metadata.name),
         objective=domain.LatencyObjective(
@@ -121,7 +124,8 @@ def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], 
         min_replicas=spec.replicas.min,
         max_replicas=spec.replicas.max,
         variants=_variants(spec, merged, accelerator_resources),
-        mode=domain.Mode(spec.mode),
+        mode=domain.Mode.PAUSED if pause is Pause.ALL else domain.Mode(spec.mode),
+        descents_paused=pause is Pause.DESCENTS,
         behavior=_behavior(spec),
     )
     status = read_status(wire.get("status") or {})

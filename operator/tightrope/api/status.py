@@ -52,6 +52,7 @@ _EVERYDAY: Final = frozenset(
         Reason.HOLD_DESCENT_WINDOW,
         Reason.HOLD_MARGIN,
         Reason.HOLD_RATE_LIMIT,
+        Reason.HOLD_DESCENTS_PAUSED,
     }
 )
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tightrope.cli import live
+
 app = typer.Typer(
     help="Holds the latency SLOs of inference services at the least cost.",
     no_args_is_help=True,
@@ -200,3 +202,6 @@ def compare(
         raise typer.Exit(2) from None
     print(*notes, sep="\n", file=sys.stderr)
     print(text, end="")
+
+
+live.register(app)

@@ -237,6 +237,8 @@ class Actuator:
     async def _remove_leftovers(self, order: Order, outcome: Outcome) -> None:
         """Deployments of variants that the spec no longer names go when everything that is planned instead is ready,
         all at once: behind an even split the last pods of a fleet would each get the share of a whole one."""
+        if order.member.parsed.service.descents_paused:
+            return  # what was taken out of the spec is capacity all the same
         if not order.cluster.leftovers or not replacement_ready(order):
             return
         for wire in order.cluster.leftovers:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     HOLD_MAKE_BEFORE_BREAK = "HoldMakeBeforeBreak"
     HOLD_ROLLOUT = "HoldRollout"
     HOLD_CONFLICT = "HoldConflict"
+    HOLD_DESCENTS_PAUSED = "HoldDescentsPaused"
     PAUSED = "Paused"
     RECOMMEND_ONLY = "RecommendOnly"
     NO_FEASIBLE_VARIANT = "NoFeasibleVariant"

@@ -129,6 +129,8 @@ def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | Non
         return "data is missing, and a switch ends with a descent"
     if not reentry_passed(situation):
         return "data has not been whole for a descent window yet"
+    if service.descents_paused:
+        return "descents are paused, and a switch ends with one"
     if any(state.rolling_out for state in situation.observation.variants.values()):
         return "a rollout is in flight"
     if any(state.other_writer for state in situation.observation.variants.values()):

@@ -113,7 +113,8 @@ class Behavior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One InferenceDeployment. `variants` is never empty and its names are unique."""
+    """One InferenceDeployment. `variants` is never empty and its names are unique. `descents_paused` says that nothing
+    of it may shrink for now; what its spec commands is carried out all the same."""
 
     key: ServiceKey
     objective: LatencyObjective
@@ -122,6 +123,7 @@ class Service:
     max_replicas: int
     variants: tuple[Variant, ...]
     mode: Mode = Mode.AUTO
+    descents_paused: bool = False
     behavior: Behavior = field(default_factory=Behavior)
     budget_policy: BudgetPolicy = BudgetPolicy.BALANCED
 

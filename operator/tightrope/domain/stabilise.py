@@ -70,6 +70,13 @@ def rollout(situation: Situation, proposal: Proposal) -> Proposal:
     )
 
 
+def paused_descents(situation: Situation, proposal: Proposal) -> Proposal:
+    """Somebody has paused descents: replicas may be added, and none is taken away."""
+    if not situation.service.descents_paused:
+        return proposal
+    return no_descent(situation, proposal, Reason.HOLD_DESCENTS_PAUSED, "Hold: descents are paused by annotation.")
+
+
 def other_writer(situation: Situation, proposal: Proposal) -> Proposal:
     """A variant whose replicas somebody else sets is left alone: no fight."""
     targets = dict(proposal.targets)
@@ -305,6 +312,7 @@ RAILS: tuple[Rail, ...] = (
     rate_limit,
     make_before_break,  # after everything that lowers by less, so that it judges the final descent
     switch_room,  # over the bridge, which may have filled all the room there is
+    paused_descents,  # over every rail that lowers, under the spec's own bounds
     other_writer,  # over the decision's own wishes, under the user's commands
     bounds,
     mode,

@@ -95,19 +95,22 @@ class KubernetesCluster:
             series = {"series": dict(repeat.series)}
             await self._server.request("PATCH", path, body=series, content_type=MERGE, again=False)
 
-    async def list_objects(self, kind: str) -> Sequence[Mapping[str, Any]]:
-        """Every object of the kind (ours only, for kinds with a selector), page by page from one consistent listing.
+    async def list_objects(
+        self, kind: str, *, namespace: str | None = None, selector: str | None = None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Every object of the kind (ours only, for kinds with a selector), page by page from one consistent listing;
+        of one namespace, or with these labels, if so asked.
 
         Items of a listing carry no kind of their own; it is put back, so that they look like watched objects."""
         resource = RESOURCES[kind]
         items: list[Mapping[str, Any]] = []
         query = [("limit", str(_PAGE))]
-        if resource.selector:
-            query.append(("labelSelector", resource.selector))
+        if selectors := [one for one in (resource.selector, selector) if one]:
+            query.append(("labelSelector", ",".join(selectors)))
         token = ""
         while True:
             page = [*query, ("continue", token)] if token else query
-            answer = await self._server.request("GET", resource.path(), query=page)
+            answer = await self._server.request("GET", resource.path(namespace=namespace), query=page)
             for item in answer.get("items") or ():
                 items.append({**item, "apiVersion": resource.api_version, "kind": kind})
             token = answer.get("metadata", {}).get("continue") or ""
