@@ -58,6 +58,7 @@ class KillingProxy:
         self._loop.run_until_complete(self._serve())
         self._loop.run_forever()
         self._loop.run_until_complete(self._close())
+        self._loop.close()
 
     async def _serve(self) -> None:
         context = ssl.create_default_context(cafile=str(self._ca))
@@ -66,12 +67,13 @@ class KillingProxy:
         )
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_route("*", "/{path:.*}", self._forward)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._ready.set()
 
     async def _close(self) -> None:
+        await self._runner.cleanup()  # watches are open for ever: a handler left to the collector fails a later test
         await self._session.close()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
