@@ -9,8 +9,8 @@ import pytest
 from replay.cases import case
 from replay.test_table import score
 
-from tightrope.replay import compare_table
-from tightrope.replay.compare import CLAIRVOYANT, OURS, Job, compared, key_of, row_of
+from tightrope.replay import compare_table, contest
+from tightrope.replay.compare import CLAIRVOYANT, OURS, Job, compared, imported, key_of, row_of
 from tightrope.replay.policies.register import kind_named
 
 KINDS = [kind_named(name) for name in (OURS, "static-peak", "hpa")]
@@ -87,3 +87,24 @@ def test_a_loss_and_a_miss_are_said_plainly() -> None:
     assert "MISSED" in text.splitlines()[2]
     assert "objective met on 1 of 2" in text
     assert json.loads(compare_table.rendered([row()], "json"))[0]["verdict"] == "LOST"
+
+
+def test_the_search_ends_hopeless_runs_early_and_finds_what_playing_all_of_them_finds(tmp_path: Path) -> None:
+    [found, _] = rows(tmp_path, 1, tuned=True)
+    one = cases()["low"]
+    played = [
+        contest.played(one, entry).score for kind in KINDS[1:] for entry in contest.entries(one, kind, tuned=True)
+    ]
+    best = min((score for score in played if score.met), key=lambda score: score.cost)
+    beaten = [file for file in tmp_path.glob("*.json") if file.read_text() == "null"]
+
+    assert found.tuned == best
+    assert beaten
+
+
+def test_a_change_of_our_decision_leaves_what_the_peers_have_played() -> None:
+    ours = imported(["tightrope.replay.contest", "tightrope.replay.policies.tightrope"])
+    peer = imported(["tightrope.replay.contest", "tightrope.replay.policies.hpa"])
+
+    assert "tightrope.domain.decide" in ours and "tightrope.domain.decide" not in peer
+    assert "tightrope.dataplane.kernels" in peer and "tightrope.replay.policies.keda" not in peer

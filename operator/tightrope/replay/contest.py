@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tightrope.replay.run import Case, Progress, play
+from tightrope.replay.run import Bar, Case, Progress, play
 from tightrope.replay.score import Course, Score
 from tightrope.replay.seat import PolicyKind
 
@@ -27,9 +27,9 @@ def entries(case: Case, kind: PolicyKind, *, tuned: bool) -> list[Entry]:
     return [Entry(kind=kind, knobs=knobs, variants=reach) for reach in reaches for knobs in settings]
 
 
-def played(case: Case, entry: Entry, progress: Progress | None = None) -> Course:
-    """The course of one entry."""
-    return play(case, entry.kind, knobs=entry.knobs, variants=entry.variants, progress=progress)
+def played(case: Case, entry: Entry, progress: Progress | None = None, bar: Bar | None = None) -> Course:
+    """The course of one entry. Raises run.Beaten where it is over the bar."""
+    return play(case, entry.kind, knobs=entry.knobs, variants=entry.variants, progress=progress, bar=bar)
 
 
 def best(courses: list[Course]) -> Course:

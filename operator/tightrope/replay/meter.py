@@ -46,13 +46,14 @@ def quantile_of(counts: Floats, bounds: Floats, q: float) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One scrape: counters (counter, variant) and latency buckets (variant, bucket) since the start, and the gauges
-    of each ready replica by variant."""
+    """One scrape: counters (counter, variant) and latency buckets (variant, bucket) since the start, the gauges of
+    each ready replica by variant, and their sums."""
 
     at: float
     counters: Floats
     buckets: Floats
     replicas: Mapping[str, Sequence[tuple[int, int]]]
+    sums: Mapping[str, Mapping[Gauge, int]]
 
 
 class Meter:
@@ -91,7 +92,13 @@ class Meter:
     def scrape(self, at: float, replicas: Mapping[str, Sequence[Pod]]) -> None:
         """Take a sample now; `replicas` are the ready ones of each variant."""
         gauges = {name: [(pod.queued, pod.running) for pod in pods] for name, pods in replicas.items()}
-        sample = Sample(at=at, counters=self._counters.copy(), buckets=self._buckets.copy(), replicas=gauges)
+        sample = Sample(
+            at=at,
+            counters=self._counters.copy(),
+            buckets=self._buckets.copy(),
+            replicas=gauges,
+            sums={name: summed(pods) for name, pods in gauges.items()},
+        )
         self._samples.append(sample)
         if len(self._samples) > 2 * self._keep:
             del self._samples[: -self._keep]
@@ -143,7 +150,7 @@ class Meter:
 
     def series(self, counter: Counter, step_seconds: float, count: int) -> Floats:
         values = np.full(count, np.nan)
-        visible = self._visible()
+        visible = self._samples[: self._visible()]
         if not visible:
             return values
         times = np.array([sample.at for sample in visible])
@@ -159,40 +166,58 @@ class Meter:
         top, bottom = self.rate(over, window, variant), self.rate(under, window, variant)
         return top / bottom if top is not None and bottom else None
 
-    def _visible(self) -> list[Sample]:
+    def _visible(self) -> int:
+        """How many of the samples, counted from the first, have been seen by now."""
         latest = self.now - self._delay + 1e-9
         end = len(self._samples)
         while end and self._samples[end - 1].at > latest:
             end -= 1
-        return self._samples[:end]
+        return end
 
     def _newest(self) -> Sample | None:
-        visible = self._visible()
-        if not visible or visible[-1].at < self.now - self._delay - STALE_SCRAPES * self._every:
+        end = self._visible()
+        if not end or self._samples[end - 1].at < self.now - self._delay - STALE_SCRAPES * self._every:
             return None
-        return visible[-1]
+        return self._samples[end - 1]
 
     def _within(self, window: float) -> list[Sample]:
+        """The samples of the window that ends at the newest, its beginning left out."""
         newest = self._newest()
-        return [] if newest is None else [s for s in self._visible() if s.at > newest.at - window + 1e-9]
+        return [] if newest is None else self._since(newest.at - window + 1e-9)
 
     def _window(self, window: float) -> tuple[Sample, Sample] | None:
         """The first and last sample of the window; None when fewer than two are there."""
         newest = self._newest()
         if newest is None:
             return None
-        inside = [sample for sample in self._visible() if sample.at >= newest.at - window - 1e-9]
-        return (inside[0], newest) if inside[0].at < newest.at else None
+        first = self._since(newest.at - window - 1e-9)[0]
+        return (first, newest) if first.at < newest.at else None
+
+    def _since(self, start: float) -> list[Sample]:
+        """The samples after this time that have been seen by now. They ascend, so that the last ones are looked at
+        first: a window holds few of all those kept."""
+        end = self._visible()
+        first = end
+        while first and self._samples[first - 1].at > start:
+            first -= 1
+        return self._samples[first:end]
 
     def _gauge(self, sample: Sample, name: Gauge, variant: str | None) -> float:
-        replicas = _replicas(sample, variant)
-        return float(len(replicas)) if name == "ready" else sum(_read(one, name) for one in replicas)
+        if variant is None:
+            return float(sum(sums[name] for sums in sample.sums.values()))
+        return float(sample.sums[variant][name]) if variant in sample.sums else 0.0
 
     def _of(self, row: Floats, variant: str | None) -> float:
         return float(row.sum() if variant is None else row[self._index[variant]])
 
 
 _ROW: dict[str, int] = {name: row for row, name in enumerate(COUNTERS)}
+
+
+def summed(replicas: Sequence[tuple[int, int]]) -> dict[Gauge, int]:
+    """Every gauge over these replicas, each given as (queued, running)."""
+    queued, running = sum(one[0] for one in replicas), sum(one[1] for one in replicas)
+    return {"queued": queued, "running": running, "in_flight": queued + running, "ready": len(replicas)}
 
 
 def _replicas(sample: Sample, variant: str | None) -> list[tuple[int, int]]:

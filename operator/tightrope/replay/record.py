@@ -36,6 +36,7 @@ class Record:
         self._ready = {name: np.zeros(steps) for name in variants}
         self._wanted = {name: np.zeros(steps) for name in variants}
         self.dropped = 0
+        self.misses = 0
         self.cost = 0.0
 
     @property
@@ -50,6 +51,7 @@ class Record:
             return
         self.dropped += int(ended - tally.finished.sum())
         counts = (ended, float(tally.good.sum()))
+        self.misses += int(ended - counts[1])
         self._minutes[self._place(at, MINUTE, len(self._minutes))] += counts
         row = self._place(at, self.step_seconds, len(self._sums))
         self._sums[row, :2] += counts
@@ -58,6 +60,7 @@ class Record:
     def lost(self, at: float, count: int) -> None:
         """So many requests went away with their replicas."""
         self.dropped += count
+        self.misses += count
         self._minutes[self._place(at, MINUTE, len(self._minutes)), 0] += count
         self._sums[self._place(at, self.step_seconds, len(self._sums)), 0] += count
 

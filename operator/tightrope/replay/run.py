@@ -53,6 +53,18 @@ class Case:
         return tuple(profile_of(self.service, v, self.pools, self.assumptions) for v in self.service.variants)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A run that has cost more, or has more misses, cannot be the cheapest that meets the objective any more."""
+
+    cost: float
+    misses: float
+
+
+class Beaten(Exception):
+    """The run is over its bar."""
+
+
 def play(
     case: Case,
     kind: PolicyKind,
@@ -60,9 +72,11 @@ def play(
     knobs: Mapping[str, float],
     variants: tuple[str, ...],
     progress: Progress | None = None,
+    bar: Bar | None = None,
 ) -> Course:
-    """The course of this policy with these knobs, on these variants only. Raises ReplayError."""
-    return _Run(case, kind, knobs, variants, progress).course()
+    """The course of this policy with these knobs, on these variants only. Raises ReplayError, and Beaten as soon as the
+    run is over the bar."""
+    return _Run(case, kind, knobs, variants, progress, bar).course()
 
 
 class _Run:
@@ -73,8 +87,9 @@ class _Run:
         knobs: Mapping[str, float],
         variants: tuple[str, ...],
         progress: Progress | None,
+        bar: Bar | None,
     ) -> None:
-        self._case, self._kind, self._knobs, self._progress = case, kind, knobs, progress
+        self._case, self._kind, self._knobs, self._progress, self._bar = case, kind, knobs, progress, bar
         self._profiles = [profile for profile in case.profiles() if profile.name in variants]
         self._ahead = rate_by_minute(case.demand)
         self._policy = kind.build(self._setting())
@@ -132,8 +147,18 @@ class _Run:
             if now >= next_turn and now < end:
                 self._turn(now)
                 turn += 1
-        self._record.cost = self._cluster.cost(now) - self._gap_cost
+                self._check(now)
+        self._record.cost = self._cost(now)
         return Course(score=self._score(unknown), timeline=self._record.timeline(), steps=self._steps)
+
+    def _check(self, now: float) -> None:
+        """Whether there is any use in going on."""
+        bar = self._bar
+        if bar is not None and (self._record.misses > bar.misses or self._cost(now) > bar.cost):
+            raise Beaten
+
+    def _cost(self, now: float) -> float:
+        return self._cluster.cost(now) - self._gap_cost
 
     def _first(self) -> dict[str, int]:
         """What the first minutes need, on the variant that carries it cheapest."""

@@ -36,6 +36,6 @@ KIND = PolicyKind(
     period_seconds=60.0,
     build=StaticPeak,
     defaults={"factor": 1.0},
-    knobs={"factor": (0.8, 1.0, 1.1, 1.25, 1.5)},
+    knobs={"factor": (0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.25, 1.5)},
     memory_seconds=60.0,
 )
