@@ -51,7 +51,10 @@ bench: programs ## Timings: the data plane, a replay, 200 services on the lab, t
 crds: $(STAMP) ## Write crds/ from the API models
 	@$(BIN)/python -m tightrope.api.crd crds
 
+chart: $(STAMP) ## Write what follows from the Helm chart: its copies, deploy/, docs/values.md
+	@$(BIN)/python -m tightrope.lab.chart
+
 clean: ## Remove the environment and what was built here
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo lab lab-down programs check test-fast test bench crds clean
+.PHONY: help setup demo lab lab-down programs check test-fast test bench crds chart clean

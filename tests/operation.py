@@ -7,6 +7,7 @@ from typing import Any
 
 from fakes import FakeClock, FakeCluster, FakeMetrics
 
+from tightrope.api.pause import Pause
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution
 from tightrope.controller.history import History
@@ -33,6 +34,8 @@ class Operation:
     clock: FakeClock = field(default_factory=FakeClock)
     demand: dict[str, float | None] = field(default_factory=dict)
     settles: Callable[[float], bool] = lambda now: True
+    paused: Pause | None = None
+    pools: bool = True
 
     def __post_init__(self) -> None:
         self.start()
@@ -52,9 +55,11 @@ class Operation:
             ),
             history=History(metrics=self.metrics, length_seconds=600.0, step_seconds=15.0),
             execution=Execution(
-                actuator=Actuator(cluster=cluster, store=self.store), statuses=Statuses(cluster=cluster)
+                actuator=Actuator(cluster=cluster, store=self.store),
+                statuses=Statuses(cluster=cluster, pools=self.pools),
             ),
             telemetry=self.telemetry,
+            paused=self.paused,
         )
 
     async def tick(self, times: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -214,6 +215,25 @@ async def test_a_list_is_read_to_its_last_page_and_items_get_their_kind(
     assert [(item["a"], item["kind"]) for item in found] == [(1, "Service"), (2, "Service")]
     assert server.asked[0][2]["labelSelector"] == "app.kubernetes.io/managed-by=tightrope"
     assert server.asked[1][2]["continue"] == "x"
+
+
+async def test_with_namespaces_nothing_is_asked_of_the_whole_cluster_but_what_belongs_to_it(
+    server: Server, kubeconfig: Path
+) -> None:
+    one = {"metadata": {"name": "nlp"}}
+    server.answers = [ok(items=[{"a": 1}]), ok(items=[{"a": 2}]), ok(items=[{"a": 3}]), ok(**one), status(404)]
+    async with fenced(kubeconfig, math.inf) as api:
+        cluster = KubernetesCluster(server=api, instance="test", now=lambda: 0.0, namespaces=("nlp", "gone"))
+        assert [item["a"] for item in await cluster.list_objects("Pod")] == [1, 2]
+        assert [item["a"] for item in await cluster.list_objects("ComputePool")] == [3]
+        assert [item["metadata"]["name"] for item in await cluster.list_objects("Namespace")] == ["nlp"]
+    assert [path for _, path, *_ in server.asked] == [
+        "/api/v1/namespaces/nlp/pods",
+        "/api/v1/namespaces/gone/pods",
+        "/apis/tightrope.dev/v1alpha1/computepools",
+        "/api/v1/namespaces/nlp",
+        "/api/v1/namespaces/gone",
+    ]
 
 
 async def test_deleting_what_is_gone_is_a_success(server: Server, cluster: KubernetesCluster) -> None:

@@ -35,3 +35,22 @@ def test_a_word_nobody_knows_is_refused_so_that_nothing_is_changed(word: str) ->
     assert str(refusal.value) == (
         f"metadata.annotations[tightrope.dev/paused]: {word!r} must be all or descents, or be removed to resume"
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "everywhere", "held"),
+    [
+        (None, None, None),
+        ("descents", None, Pause.DESCENTS),
+        (None, "descents", Pause.DESCENTS),
+        ("all", "descents", Pause.ALL),
+        ("descents", "all", Pause.ALL),
+    ],
+)
+def test_a_pause_of_all_services_adds_to_the_services_own(
+    own: str | None, everywhere: str | None, held: Pause | None
+) -> None:
+    wire = service_wire(metadata__annotations={PAUSED: own} if own else {})
+    service = parse_service(wire, paused=Pause(everywhere) if everywhere else None).service
+    assert (service.mode is Mode.PAUSED) == (held is Pause.ALL)
+    assert service.descents_paused == (held is Pause.DESCENTS)

@@ -74,3 +74,11 @@ def test_kopf_is_given_event_handlers_only_and_nothing_that_writes(store: Store)
     assert not list(registry._indexing.get_all_handlers())
     settings = handlers.kopf_settings(RESOURCES)
     assert settings.scanning.disabled and not settings.posting.enabled
+
+
+def test_who_looks_after_some_namespaces_watches_all_kinds_but_namespaces(store: Store) -> None:
+    assert handlers.watched(()) == KINDS
+    some = handlers.watched(["nlp"])
+    assert set(KINDS) - set(some) == {"Namespace"}
+    registry = handlers.registry(store, addresses=RESOURCES, wake=lambda: None, kinds=some)
+    assert len(list(registry._watching.get_all_handlers())) == len(some)

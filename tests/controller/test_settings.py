@@ -2,6 +2,7 @@
 
 import pytest
 
+from tightrope.api.pause import Pause
 from tightrope.controller.settings import Settings, SettingsInvalid, parse
 
 URL = {"TIGHTROPE_PROMETHEUS_URL": "http://prometheus:9090"}
@@ -58,3 +59,16 @@ def test_leader_election_is_on_unless_it_is_said_to_be_off() -> None:
 def test_a_lease_has_a_namespace_and_a_duration_that_can_be_kept() -> None:
     message = complaint(TIGHTROPE_LEASE_NAMESPACE="Tight_Rope", TIGHTROPE_LEASE_SECONDS="1")
     assert "TIGHTROPE_LEASE_NAMESPACE is 'Tight_Rope'" in message and "from 5 to 300" in message
+
+
+def test_without_namespaces_it_is_the_whole_cluster() -> None:
+    assert parse(flags={}, environment=URL).namespaces == ()
+    assert parse(flags={}, environment={**URL, "TIGHTROPE_NAMESPACES": ""}).namespaces == ()
+    assert parse(flags={"namespaces": "vision, nlp,nlp"}, environment=URL).namespaces == ("nlp", "vision")
+    assert "--namespaces is 'nlp,N_L'" in complaint({"namespaces": "nlp,N_L"})
+
+
+def test_a_pause_of_everything_is_said_in_a_word_that_is_known() -> None:
+    assert parse(flags={"paused": "none"}, environment=URL).paused is None
+    assert parse(flags={}, environment={**URL, "TIGHTROPE_PAUSED": "descents"}).paused is Pause.DESCENTS
+    assert "write none, descents" in complaint({"paused": "yes"})

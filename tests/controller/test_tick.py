@@ -7,6 +7,7 @@ import pytest
 import wire
 from operation import Operation, operation
 
+from tightrope.api.pause import Pause
 from tightrope.controller import tick as tick_module
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 
@@ -258,6 +259,31 @@ async def test_a_service_that_is_not_auto_has_only_its_status_written(mode: str)
     await op.tick(10)
     assert op.cluster.replicas() == {}
     assert {write[0] for write in op.writes()} == {"status"}
+
+
+async def test_a_pause_of_all_services_leaves_each_as_it_is_until_it_ends() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    before = op.cluster.replicas()
+    op.paused = Pause.ALL
+    op.start()
+    op.writes()
+    op.demand["sentiment"] = 500.0
+    await op.tick(5)
+    assert op.cluster.replicas() == before and {write[0] for write in op.writes()} == {"status"}
+    op.paused = None
+    op.start()
+    await op.tick(5)
+    assert op.cluster.replicas() != before
+
+
+async def test_who_looks_after_some_namespaces_writes_nothing_on_the_clusters_pools() -> None:
+    op = operation(sentiment=10.0)
+    op.pools = False
+    op.start()
+    await op.tick(4)
+    assert op.cluster.replicas()
+    assert not [write for write in op.writes() if write[1] == "ComputePool"]
 
 
 async def test_a_terminating_namespace_and_a_service_on_its_way_out_get_no_writes() -> None:

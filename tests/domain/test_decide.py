@@ -236,7 +236,7 @@ def test_paused_descents_keep_what_runs_and_say_so() -> None:
 
     assert [write.variant for write in moved.writes] == ["cpu"], "without the pause it would shrink"
     assert not held.writes and held.reason is Reason.HOLD_DESCENTS_PAUSED
-    assert held.message == "Hold: descents are paused by annotation."
+    assert held.message == "Hold: descents are paused."
 
 
 def test_paused_descents_let_demand_scale_up_and_the_spec_command() -> None:

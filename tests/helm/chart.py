@@ -15,14 +15,18 @@ NAMESPACE = "tightrope-system"
 URL = "http://prometheus.monitoring:9090"
 
 
+def program(name: str = "helm") -> str:
+    found = find(next(source for source in SOURCES if source.name == name))
+    assert found is not None, "the lab's programs are not there: make programs"
+    return str(found)
+
+
 def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the lab's helm; `values` go in as a file on stdin."""
-    program = find(next(source for source in SOURCES if source.name == "helm"))
-    assert program is not None, "the lab's programs are not there: make programs"
     given = ["--values", "-"] if values is not None else []
     text = yaml.safe_dump(dict(values)) if values is not None else None
     return subprocess.run(
-        [program, *arguments, *given],
+        [program(), *arguments, *given],
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
         capture_output=True,

@@ -26,6 +26,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"namespaces": "nlp"}, ["/namespaces", "want array"]),
     ({"namespaces": ["nlp", "N_L"]}, ["namespaces[1]", '"N_L"', "as in nlp"]),
     ({"serviceAccount": {"name": "Tight Rope"}}, ["serviceAccount.name", "as in tightrope"]),
+    ({"paused": "yes"}, ["/paused", "'none', 'descents', 'all'"]),
+    ({"networkPolicy": {"apiServerPorts": []}}, ["/networkPolicy/apiServerPorts"]),
+    ({"networkPolicy": {"prometheusTo": [{"pods": {}}]}}, ["/networkPolicy/prometheusTo/0", "'pods' not allowed"]),
+    ({"monitoring": {"podMonitor": {"interval": "often"}}}, ["monitoring.podMonitor.interval", "as in 30s"]),
     ({"pod": {"runAsUser": 0}}, ["/pod/runAsUser", "want 1"]),
 ]
 

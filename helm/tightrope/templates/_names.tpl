@@ -11,7 +11,7 @@
 {{- .Values.serviceAccount.name | default (include "tightrope.name" .) -}}
 {{- end -}}
 
-{{- /* Cluster-scoped names of a release for some namespaces: two teams may choose the same release name. */ -}}
+{{- /* Names of a release for some namespaces in places that it shares with others. */ -}}
 {{- define "tightrope.clusterName" -}}
 {{- printf "%s-%s" (include "tightrope.name" .) .Release.Namespace -}}
 {{- end -}}
@@ -34,4 +34,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- else -}}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* The port in prometheus.url, or that of its scheme. */ -}}
+{{- define "tightrope.prometheusPort" -}}
+{{- include "tightrope.refuse" . -}}
+{{- $url := urlParse .Values.prometheus.url -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $port | default (eq $url.scheme "https" | ternary "443" "80") -}}
 {{- end -}}

@@ -36,6 +36,9 @@ what is allowed; anything about the form of a text is refused here, with what to
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$" .Values.serviceAccount.name) -}}
 {{- $wrong = append $wrong (printf "serviceAccount.name is %q: write lower-case letters, digits, - and ., as in tightrope, or leave it empty" .Values.serviceAccount.name) -}}
 {{- end -}}
+{{- if not (regexMatch "^([0-9]+(ms|s|m|h))*$" .Values.monitoring.podMonitor.interval) -}}
+{{- $wrong = append $wrong (printf "monitoring.podMonitor.interval is %q: write a duration, as in 30s, or leave it empty" .Values.monitoring.podMonitor.interval) -}}
+{{- end -}}
 {{- if $wrong -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $wrong)) -}}
 {{- end -}}

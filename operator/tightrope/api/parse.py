@@ -17,7 +17,7 @@ from tightrope.api.inferencedeployment import InferenceDeployment, InferenceDepl
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.merge import strategic_merge
 from tightrope.api.parsed import ParsedPool, ParsedService, Rollout, ScaleTarget
-from tightrope.api.pause import Pause, pause_of
+from tightrope.api.pause import Pause, pause_of, stricter
 from tightrope.api.persisted import persisted, read_status
 from tightrope.api.quantity import parse_quantity
 from tightrope.api.requests import pod_requests
@@ -32,15 +32,20 @@ _Model = TypeVar("_Model", bound=Wire)
 
 
 def parse_service(
-    wire: Mapping[str, Any], *, accelerator_resources: Mapping[str, str] | None = None, now: float = math.inf
+    wire: Mapping[str, Any],
+    *,
+    accelerator_resources: Mapping[str, str] | None = None,
+    now: float = math.inf,
+    paused: Pause | None = None,
 ) -> ParsedService:
     """An InferenceDeployment. Raises SpecInvalid, and nothing else, whatever the object holds.
 
     `accelerator_resources` maps pools to the resource name of their accelerator (`nvidia.com/gpu` for others): parse
     again when a pool changes. `now` is unix seconds; what the status says of later times is forgotten.
+    `paused` is what the operator was told to pause of every service.
     """
     try:
-        return _service(wire, accelerator_resources or {}, now)
+        return _service(wire, accelerator_resources or {}, now, paused)
     except RecursionError:
         raise SpecInvalid("spec", None, "is nested too deeply: write it with fewer levels") from None
 
@@ -103,7 +108,9 @@ def _checked(model: type[_Model], wire: Mapping[str, Any]) -> tuple[_Metadata, _
         raise first_fault(error) from None
 
 
-def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], now: float) -> ParsedService:
+def _service(
+    wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], now: float, paused: Pause | None
+) -> ParsedService:
     metadata, model = _checked(InferenceDeployment, wire)
     spec, raw = model.spec, wire["spec"]
     patches = {v["name"]: v["patch"] for v in raw["variants"] if v.get("patch")}
@@ -113,7 +120,7 @@ def _service(wire: Mapping[str, Any], accelerator_resources: Mapping[str, str], 
         for v in spec.variants
         if (ref := v.scale_target_ref)
     }
-    pause = pause_of(metadata.annotations)
+    pause = stricter(pause_of(metadata.annotations), paused)
     service = domain.Service(
         key=domain.ServiceKey(namespace=model.metadata.namespace, name=model.metadata.name),
         objective=domain.LatencyObjective(

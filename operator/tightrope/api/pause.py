@@ -1,6 +1,7 @@
 """Pausing a service without touching its spec: the annotation `tightrope.dev/paused`, in the on-call's hand.
 
-`parse` reads it for the decision; `tightrope pause` and `resume` write it, `explain` and `top` show it.
+`parse` reads it for the decision; `tightrope pause` and `resume` write it, `explain` and `top` show it. The
+operator can be told to pause all services alike; the stricter of the two holds.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,11 @@ class Pause(StrEnum):
 
     ALL = "all"
     DESCENTS = "descents"
+
+
+def stricter(one: Pause | None, other: Pause | None) -> Pause | None:
+    """What two pauses stop together: everything, descents, or nothing."""
+    return next((pause for pause in Pause if pause in (one, other)), None)
 
 
 def pause_of(annotations: Any) -> Pause | None:

@@ -47,6 +47,10 @@ def run(
         str | None, _flag("Namespace of the Lease tightrope [the pod's own, else tightrope-system].")
     ] = None,
     lease_seconds: Annotated[str | None, _flag("How long a leader's Lease lasts without renewal [15].")] = None,
+    namespaces: Annotated[
+        str | None, _flag("Only these namespaces, as in nlp,vision, and no right elsewhere [the whole cluster].")
+    ] = None,
+    paused: Annotated[str | None, _flag("In every service: none, descents or all stands still [none].")] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error [info].")] = None,
     generic_requests_total: Annotated[str | None, _flag("Preset generic: counter [http_requests_total].")] = None,
     generic_latency_histogram: Annotated[

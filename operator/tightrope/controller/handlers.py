@@ -6,7 +6,7 @@ finalizers on them, and with the operator gone nothing could be deleted.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import kopf
@@ -32,11 +32,19 @@ class Address(Protocol):
     def selector(self) -> str | None: ...
 
 
-def registry(store: Store, *, addresses: Mapping[str, Address], wake: Callable[[], None]) -> kopf.OperatorRegistry:
-    """Handlers for every kind of the store. `wake` is called when a user's declaration changed."""
+def watched(namespaces: Sequence[str]) -> tuple[str, ...]:
+    """The kinds to watch. Whoever looks after some namespaces may fetch those, and not watch all there are: what a
+    namespace becomes is then seen at the next listing."""
+    return tuple(kind for kind in KINDS if not (namespaces and kind == "Namespace"))
+
+
+def registry(
+    store: Store, *, addresses: Mapping[str, Address], wake: Callable[[], None], kinds: Sequence[str] = KINDS
+) -> kopf.OperatorRegistry:
+    """Handlers for these kinds. `wake` is called when a user's declaration changed."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(login)
-    for kind in KINDS:
+    for kind in kinds:
         address = addresses[kind]
         receive = _receiver(kind, store, wake)
         kopf.on.event(address.group, address.version, address.plural, id=f"store-{kind}", registry=handlers)(receive)
@@ -96,12 +104,18 @@ def kopf_settings(addresses: Mapping[str, Address]) -> kopf.OperatorSettings:
 
 
 async def spawn(
-    handlers: kopf.OperatorRegistry, settings: kopf.OperatorSettings, *, stop: asyncio.Event, ready: asyncio.Event
+    handlers: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    *,
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+    namespaces: Sequence[str] = (),
 ) -> "asyncio.Task[None]":
     """Start kopf; the task returned ends when kopf does, whatever the reason. Tasks that run already stay untouched
-    by its end; tasks started later would be cancelled with it."""
+    by its end; tasks started later would be cancelled with it. Without `namespaces` it watches the whole cluster."""
     existing = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=handlers, settings=settings, standalone=True, clusterwide=True, stop_flag=stop, ready_flag=ready
-    )
+        registry=handlers, settings=settings, standalone=True, clusterwide=not namespaces, namespaces=namespaces,
+        stop_flag=stop, ready_flag=ready,
+    )  # fmt: skip
     return asyncio.create_task(kopf.run_tasks(tasks, ignored=existing), name="kopf")

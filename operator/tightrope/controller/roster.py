@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tightrope.api.conditions import Finding
 from tightrope.api.parse import ParsedPool, ParsedService, SpecInvalid, parse_pool, parse_service
+from tightrope.api.pause import Pause
 from tightrope.controller.facts import WorkloadRef
 from tightrope.controller.manifests import workload_name
 from tightrope.controller.ownership import Claimant, ObjectKey, controller_uid, winners
@@ -162,9 +163,11 @@ def _ref(member: Member, variant: str, pools: Mapping[str, ParsedPool], *, winne
 
 
 class ParsedOnce:
-    """Parsing, remembered: an object is parsed again when it, or what pools say of accelerators, has changed."""
+    """Parsing, remembered: an object is parsed again when it, or what pools say of accelerators, has changed.
+    `paused` is what the operator was told to pause of every service."""
 
-    def __init__(self) -> None:
+    def __init__(self, paused: Pause | None = None) -> None:
+        self._paused = paused
         self._known: dict[str, tuple[str, int, ParsedService]] = {}
 
     def parse(self, wire: Wire, accelerators: Mapping[str, str], *, now: float) -> ParsedService:
@@ -173,7 +176,7 @@ class ParsedOnce:
         known = self._known.get(metadata["uid"])
         if known is not None and known[:2] == (metadata["resourceVersion"], context):
             return known[2]
-        parsed = parse_service(wire, accelerator_resources=accelerators, now=now)
+        parsed = parse_service(wire, accelerator_resources=accelerators, now=now, paused=self._paused)
         self._known[metadata["uid"]] = (metadata["resourceVersion"], context, parsed)
         return parsed
 

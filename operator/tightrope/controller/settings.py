@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tightrope.api.pause import Pause
+
 ENV_PREFIX: Final = "TIGHTROPE_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -33,7 +35,8 @@ class GenericMetrics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Durations are in seconds. `kubeconfig` None means the pod's own service account, else KUBECONFIG;
-    `lease_namespace` None the pod's own namespace, else `tightrope-system`."""
+    `lease_namespace` None the pod's own namespace, else `tightrope-system`. Without `namespaces` the whole cluster is
+    looked after; `paused` is what stands still in every service."""
 
     prometheus_url: str
     kubeconfig: str | None = None
@@ -48,6 +51,8 @@ class Settings:
     leader_election: bool = True
     lease_namespace: str | None = None
     lease_seconds: float = 15.0
+    namespaces: tuple[str, ...] = ()
+    paused: Pause | None = None
     log_level: str = "info"
     generic: GenericMetrics = field(default_factory=GenericMetrics)
 
@@ -100,6 +105,7 @@ def parse(*, flags: Mapping[str, str | None], environment: Mapping[str, str]) ->
         values |= read(name, lambda raw, bounds=bounds: _seconds(raw, bounds))  # type: ignore[misc]
     values |= read("metrics_port", _port) | read("log_level", _level)
     values |= read("leader_election", _on_or_off) | read("lease_namespace", _namespace)
+    values |= read("namespaces", _namespaces) | read("paused", _paused)
     generic: dict[str, Any] = {}
     for part in fields(GenericMetrics):
         for value in read(f"generic_{part.name}", _metric_name).values():
@@ -153,6 +159,16 @@ def _namespace(raw: str) -> str:
     if not _NAMESPACE.fullmatch(raw):
         raise ValueError("write the name of a namespace: lower-case letters, digits and -, as in tightrope-system")
     return raw
+
+
+def _namespaces(raw: str) -> tuple[str, ...]:
+    return tuple(sorted({_namespace(name.strip()) for name in raw.split(",") if name.strip()}))
+
+
+def _paused(raw: str) -> Pause | None:
+    if raw not in ("none", *Pause):
+        raise ValueError("write none, descents (replicas are only added) or all (nothing is changed)")
+    return None if raw == "none" else Pause(raw)
 
 
 def _metric_name(raw: str) -> str:

@@ -23,10 +23,14 @@ _MEASURED: Final = ("capacity", "capacityLogMean", "capacityLogSd", "timeToReady
 
 
 class Statuses:
-    """Writes the statuses of services and pools. `current` is what the next write is compared with."""
+    """Writes the statuses of services and pools. `current` is what the next write is compared with.
 
-    def __init__(self, *, cluster: Cluster) -> None:
+    `pools` is False for an operator of some namespaces: pools belong to the cluster, and several operators would write
+    the same status."""
+
+    def __init__(self, *, cluster: Cluster, pools: bool = True) -> None:
         self._cluster = cluster
+        self._pools = pools
         # Our own last write, as long as the watch has not brought anything newer: by uid, with the version it was
         # written over.
         self._written: dict[str, tuple[str, Status]] = {}
@@ -62,6 +66,8 @@ class Statuses:
 
     async def pool(self, wire: Wire, finding: Finding, *, now: float) -> None:
         """Whether a pool can be used."""
+        if not self._pools:
+            return
         generation = wire["metadata"].get("generation", 0)
         await self._write(wire, pool_status(finding, previous=self.current(wire), generation=generation, now=now), now)
 

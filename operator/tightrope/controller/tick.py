@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+from tightrope.api.pause import Pause
 from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.facts import ClusterFacts, gather, index
 from tightrope.controller.history import History
@@ -52,6 +53,7 @@ class Tick:
         history: History,
         execution: Execution,
         telemetry: Telemetry,
+        paused: Pause | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -60,7 +62,7 @@ class Tick:
         self._history = history
         self._execution = execution
         self._telemetry = telemetry
-        self._parsed = ParsedOnce()
+        self._parsed = ParsedOnce(paused)
         self._memory = Memory()
         self._uids: dict[ServiceKey, str] = {}
         self._failures: Mapping[tuple[str, str], str] = {}

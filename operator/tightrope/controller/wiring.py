@@ -78,7 +78,9 @@ async def _run(settings: Settings) -> int:
         settings, periods=periods, identity=identity, clock=clock, wake=wake, lease_server=lease_server, server=server
     )
     telemetry.show_lead(leadership.write_seconds)
-    cluster = CountedCluster(KubernetesCluster(server=server, instance=identity, now=clock.now), telemetry)
+    cluster = CountedCluster(
+        KubernetesCluster(server=server, instance=identity, now=clock.now, namespaces=settings.namespaces), telemetry
+    )
     metrics = prometheus(settings, clock)
     telemetry.count_queries(lambda: metrics.queries_sent)
     pulse = Pulse(
@@ -94,7 +96,7 @@ async def _run(settings: Settings) -> int:
         cluster=cluster,
         store=store,
         new_ticker=new_ticker,
-        start_watching=partial(_watch, store, wake),
+        start_watching=partial(_watch, settings, store, wake),
         telemetry=telemetry,
         clock=clock,
         pulse=pulse,
@@ -106,7 +108,10 @@ async def _run(settings: Settings) -> int:
     )
     watchdog = Watchdog(alive=pulse.alive)
     watchdog.start()
-    say("started", version=__version__, identity=identity, prometheus=settings.prometheus_url, metrics_port=port)
+    say(
+        "started", version=__version__, identity=identity, prometheus=settings.prometheus_url, metrics_port=port,
+        namespaces=settings.namespaces, paused=settings.paused,
+    )  # fmt: skip
     try:
         return await process.run()
     finally:
@@ -184,7 +189,9 @@ def tick(
         metrics=metrics, length_seconds=settings.history_seconds, step_seconds=max(round(settings.tick_seconds), 1)
     )
     execution = Execution(
-        actuator=Actuator(cluster=cluster, store=store), statuses=Statuses(cluster=cluster), stir=pulse.stir
+        actuator=Actuator(cluster=cluster, store=store),
+        statuses=Statuses(cluster=cluster, pools=not settings.namespaces),
+        stir=pulse.stir,
     )
     return Tick(
         store=store,
@@ -194,9 +201,15 @@ def tick(
         history=history,
         execution=execution,
         telemetry=telemetry,
+        paused=settings.paused,
     )
 
 
-async def _watch(store: Store, wake: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event) -> "asyncio.Task[None]":
-    registry = handlers.registry(store, addresses=RESOURCES, wake=wake.set)
-    return await handlers.spawn(registry, handlers.kopf_settings(RESOURCES), stop=stop, ready=ready)
+async def _watch(
+    settings: Settings, store: Store, wake: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event
+) -> "asyncio.Task[None]":
+    namespaces = settings.namespaces
+    registry = handlers.registry(store, addresses=RESOURCES, wake=wake.set, kinds=handlers.watched(namespaces))
+    return await handlers.spawn(
+        registry, handlers.kopf_settings(RESOURCES), namespaces=namespaces, stop=stop, ready=ready
+    )

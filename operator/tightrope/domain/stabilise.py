@@ -74,7 +74,7 @@ def paused_descents(situation: Situation, proposal: Proposal) -> Proposal:
     """Somebody has paused descents: replicas may be added, and none is taken away."""
     if not situation.service.descents_paused:
         return proposal
-    return no_descent(situation, proposal, Reason.HOLD_DESCENTS_PAUSED, "Hold: descents are paused by annotation.")
+    return no_descent(situation, proposal, Reason.HOLD_DESCENTS_PAUSED, "Hold: descents are paused.")
 
 
 def other_writer(situation: Situation, proposal: Proposal) -> Proposal:

@@ -8,6 +8,7 @@ as a conflict that names it.
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from tightrope.adapters.kubernetes.client import APPLY, JSON, MERGE, ApiServer
@@ -20,9 +21,13 @@ _PAGE = 500
 
 
 class KubernetesCluster:
-    """Speaks for the operator. `instance` names this process in Events; `now` gives unix seconds."""
+    """Speaks for the operator. `instance` names this process in Events; `now` gives unix seconds; with `namespaces`
+    nothing outside them is asked for, except what belongs to the cluster."""
 
-    def __init__(self, *, server: ApiServer, instance: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, *, server: ApiServer, instance: str, now: Callable[[], float], namespaces: Sequence[str] = ()
+    ) -> None:
+        self._namespaces = tuple(namespaces)
         self._server = server
         self._instance = instance
         self._now = now
@@ -102,6 +107,21 @@ class KubernetesCluster:
         of one namespace, or with these labels, if so asked.
 
         Items of a listing carry no kind of their own; it is put back, so that they look like watched objects."""
+        resource = RESOURCES[kind]
+        if namespace is not None or not self._namespaces or not (resource.namespaced or kind == "Namespace"):
+            return await self._listed(kind, namespace=namespace, selector=selector)
+        read = self._named if kind == "Namespace" else partial(self._listed, kind, selector=selector)
+        return [item for one in self._namespaces for item in await read(namespace=one)]
+
+    async def _named(self, *, namespace: str) -> Sequence[Mapping[str, Any]]:
+        """The namespace itself, fetched: a Role in it gives the right to that, and to no listing."""
+        resource = RESOURCES["Namespace"]
+        with contextlib.suppress(Absent):
+            found = await self._server.request("GET", resource.path(name=namespace))
+            return [{**found, "apiVersion": resource.api_version, "kind": "Namespace"}]
+        return []
+
+    async def _listed(self, kind: str, *, namespace: str | None, selector: str | None) -> Sequence[Mapping[str, Any]]:
         resource = RESOURCES[kind]
         items: list[Mapping[str, Any]] = []
         query = [("limit", str(_PAGE))]
