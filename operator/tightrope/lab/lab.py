@@ -161,7 +161,8 @@ class Lab:
 
     @property
     def audit_log(self) -> Path:
-        """Every write that did not come from the lab's own programs: JSON lines of audit.k8s.io/v1 Events."""
+        """Every write not by the lab's own programs, and every request of a service account in namespace
+        tightrope-audited: JSON lines of audit.k8s.io/v1 Events."""
         return self._plane.audit_log
 
     def api(self, user: str = ADMIN) -> ApiClient:
