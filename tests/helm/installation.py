@@ -60,19 +60,19 @@ class Installation:
     def values(self, **others: Any) -> dict[str, Any]:
         return {"prometheus": {"url": self.lab.prometheus_url}, "operator": QUICK} | others
 
-    def install(self, namespace: str, *flags: str, user: str | None = None, **values: Any) -> str:
-        return self.helm(
-            "install", "tightrope", str(CHART), "-n", namespace, *flags, user=user, **self.values(**values)
-        )
+    def install(self, namespace: str, *flags: str, user: str | None = None, check: bool = True, **values: Any) -> str:
+        given = self.values(**values)
+        return self.helm("install", "tightrope", str(CHART), "-n", namespace, *flags, user=user, check=check, **given)
 
-    def start_operator(self, namespace: str, *, name: str = "operator", account: str = "tightrope") -> Program:
-        """One process of the release, outside of a pod: only the port and the Lease's namespace are told besides."""
+    def start_operator(self, namespace: str, *, name: str = "operator", kubeconfig: Path | None = None) -> Program:
+        """One process of the release, outside of a pod: only the port and the Lease's namespace are told besides.
+        It has the token of the release's ServiceAccount unless it is given a kubeconfig."""
         deployment = self.world.get("deployment", namespace, "tightrope")
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         assert container["command"] == ["tightrope", "run"]
         env = {variable["name"]: variable["value"] for variable in container["env"]}
         env |= {"TIGHTROPE_METRICS_PORT": str(free_port()), "TIGHTROPE_LEASE_NAMESPACE": namespace}
-        kubeconfig = self.lab.service_account_kubeconfig(namespace, account)
+        kubeconfig = kubeconfig or self.lab.service_account_kubeconfig(namespace, "tightrope")
         env |= {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
         return self.lab.spawn(name, [sys.executable, "-m", "tightrope.cli", "run"], env=env)
 
@@ -120,13 +120,18 @@ def installation(directory: Path, *, controllers: Sequence[str] = ()) -> Iterato
 Right = tuple[str, str, str]
 
 
-def granted(documents: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> set[Right]:
-    """(group, resource, verb) of every rule in roles of these kinds."""
+def operators(documents: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The roles that are the operator's, and not people's."""
+    roles = (one for one in documents if one["kind"] in ("ClusterRole", "Role"))
+    return [role for role in roles if not any("aggregate-to" in label for label in role["metadata"]["labels"])]
+
+
+def granted(roles: Sequence[Mapping[str, Any]]) -> set[Right]:
+    """(group, resource, verb) of every rule."""
     return {
         (group, resource, verb)
-        for document in documents
-        if document["kind"] in kinds
-        for rule in document["rules"]
+        for role in roles
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
