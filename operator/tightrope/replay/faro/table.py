@@ -9,11 +9,14 @@ from statistics import mean
 
 from tightrope.replay.faro.forecast import Forecast, Level, Oracle
 from tightrope.replay.faro.load import Load
+from tightrope.replay.faro.planner import Faro
 from tightrope.replay.faro.play import Course
 from tightrope.replay.faro.rules import FairShare, Hybrid, Mark, Policy, Reactive
 from tightrope.replay.table import aligned
 
 _NHITS = "/window_420s/max_latency/nhits"
+_PLAIN = f"/pred_none{_NHITS}"
+_FARO = "hybrid_ai_pred_darts_cobyla_utility_latency_coldstart_mdc0.99_adjust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,16 @@ ENTRANTS = (
         name="mark",
         published=f"hybrid_ai_pred_darts/pred_max{_NHITS}",
         build=lambda load, forecast: Hybrid(Mark(), forecast, len(load.names)),
+    ),
+    Entrant(
+        name="faro-sum",
+        published=f"{_FARO}{_PLAIN}",
+        build=lambda load, forecast: Hybrid(Faro(fair=False), forecast, len(load.names)),
+    ),
+    Entrant(
+        name="faro-fairsum",
+        published=f"{_FARO}_minmax3{_PLAIN}",
+        build=lambda load, forecast: Hybrid(Faro(fair=True), forecast, len(load.names)),
     ),
 )
 
