@@ -64,6 +64,7 @@ def one(load: Load, entrant: Entrant, forecast: str, cpus: int, world: World, se
         entrant.build(load, FORECASTS[forecast](load)),
         cpus=cpus,
         replicas=entrant.replicas(cpus, len(load.names)),
+        period=entrant.period,
         world=world,
         seed=seed,
     )

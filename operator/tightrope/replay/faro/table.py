@@ -9,9 +9,12 @@ from statistics import mean
 
 from tightrope.replay.faro.forecast import Forecast, Level, Oracle
 from tightrope.replay.faro.load import Load
+from tightrope.replay.faro.ours import Tightrope
 from tightrope.replay.faro.planner import Faro
 from tightrope.replay.faro.play import Course
 from tightrope.replay.faro.rules import FairShare, Hybrid, Mark, Policy, Reactive
+from tightrope.replay.policies.step_counter import INTERVAL_SECONDS
+from tightrope.replay.policies.tightrope import TICK_SECONDS
 from tightrope.replay.table import aligned
 
 _NHITS = "/window_420s/max_latency/nhits"
@@ -21,13 +24,14 @@ _FARO = "hybrid_ai_pred_darts_cobyla_utility_latency_coldstart_mdc0.99_adjust"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrant:
-    """One policy of the table: how it is called there and in the published results, how it is built for a load, and
-    how many replicas each job begins with on so many CPUs."""
+    """One policy of the table: how it is called there and in the published results, how it is built for a load, how
+    many replicas each job begins with on so many CPUs, and how often it has its turn, in seconds."""
 
     name: str
     published: str | None
     build: Callable[[Load, Forecast], Policy]
     replicas: Callable[[int, int], int] = lambda cpus, jobs: 1
+    period: float = INTERVAL_SECONDS
 
 
 ENTRANTS = (
@@ -57,6 +61,12 @@ ENTRANTS = (
         name="faro-fairsum",
         published=f"{_FARO}_minmax3{_PLAIN}",
         build=lambda load, forecast: Hybrid(Faro(fair=True), forecast, len(load.names)),
+    ),
+    Entrant(
+        name="tightrope",
+        published=None,
+        build=lambda load, forecast: Tightrope(len(load.names)),
+        period=TICK_SECONDS,
     ),
 )
 
