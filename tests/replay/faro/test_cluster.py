@@ -41,6 +41,18 @@ def test_a_cpu_is_held_for_thirty_seconds_after_its_replica_stopped_and_only_the
     assert (ready(there), there.held) == ([1, 2], 3)
 
 
+def test_each_cpu_is_held_since_its_own_replica_stopped():
+    there = cluster(4, 3, 1)
+    for now in (10.0, 20.0):
+        there.advance(now)
+        there.take([Order(job=0, more=-1)])
+    held = []
+    for now in (39.0, 40.0, 49.0, 50.0):
+        there.advance(now)
+        held.append(there.held)
+    assert held == [4, 3, 3, 2]
+
+
 def test_a_job_that_still_holds_a_cpu_starts_on_it_in_three_seconds():
     there = cluster(2, 2)
     there.advance(10.0)
