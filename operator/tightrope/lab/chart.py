@@ -42,7 +42,8 @@ def written(helm: str) -> dict[Path, str]:
     deploy = ROOT / "deploy"
     files[deploy / "tightrope.yaml"] = joined(_namespace(), *everything.values())
     files[deploy / "monitoring" / "monitoring.yaml"] = joined(*(monitoring[name] for name in _MONITORING))
-    files[deploy / "teams" / "teams.yaml"] = joined(everything["crds"], *teams(helm))
+    policies = (text for name, text in everything.items() if name.startswith("admission/"))
+    files[deploy / "teams" / "teams.yaml"] = joined(everything["crds"], *policies, *teams(helm))
     rights = joined(_namespace(), *(everything[name] for name in _RIGHTS))
     files[Path(__file__).parent / "manifests" / "operator-rbac.yaml"] = rights
     files[ROOT / "docs" / "values.md"] = table(
@@ -65,7 +66,7 @@ def rendered(helm: str, *values: str) -> dict[str, str]:
         raise SystemExit(f"error: {done.stderr.strip()}")
     parts: dict[str, list[str]] = {}
     for document in re.split(r"^---\n", done.stdout, flags=re.MULTILINE):
-        if found := re.match(r"# Source: tightrope/templates/([\w-]+)\.yaml\n", document):
+        if found := re.match(r"# Source: tightrope/templates/([\w/-]+)\.yaml\n", document):
             parts.setdefault(found.group(1), []).append(_without_helm(document[found.end() :]))
     return {name: "---\n".join(documents) for name, documents in parts.items()}
 
@@ -86,7 +87,7 @@ def joined(*documents: str) -> str:
 
 
 def _namespace() -> str:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {f"pod-security.kubernetes.io/{how}": "restricted" for how in ("enforce", "warn")}
     return _dumped({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
 
 
