@@ -219,7 +219,7 @@ def test_the_operators_account_may_do_what_it_does_and_nothing_else(lab: Lab) ->
 
     allowed = [
         *(("patch", f"{kind}.apps/scale") for kind in ("deployments", "statefulsets")),
-        *((verb, "deployments.apps") for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *((verb, "deployments.apps") for verb in ("list", "watch", "create", "patch", "delete")),
         *(("watch", resource) for resource in ("pods", "services", "namespaces", "statefulsets.apps")),
         ("create", "events.events.k8s.io"),
     ]
@@ -230,6 +230,7 @@ def test_the_operators_account_may_do_what_it_does_and_nothing_else(lab: Lab) ->
         *((verb, "secrets") for verb in ("get", "list")),
         *((verb, "nodes") for verb in ("get", "list")),
         *(("create", resource) for resource in ("serviceaccounts/token", "pods/exec", "pods/eviction")),
+        *(("get", resource) for resource in ("deployments.apps", "pods", "inferencedeployments.tightrope.dev")),
         ("delete", "services"),
         ("patch", "namespaces"),
         ("patch", "deployments.apps/status"),
