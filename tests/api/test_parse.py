@@ -92,6 +92,12 @@ def test_a_pool_is_read_with_its_placement() -> None:
     assert parsed.tolerations == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
+def test_a_pool_is_for_everybody_unless_it_says_for_whom() -> None:
+    assert parse_pool(pool_wire()).allowed_namespaces is None
+    some = parse_pool(pool_wire(spec__allowedNamespaces={"matchLabels": {"team": "nlp"}}))
+    assert some.allowed_namespaces == {"matchLabels": {"team": "nlp"}, "matchExpressions": []}
+
+
 def test_the_refusal_names_the_field_the_value_and_what_to_write() -> None:
     with pytest.raises(SpecInvalid) as refusal:
         parse_service(service_wire(spec__slo__window="a fortnight"))

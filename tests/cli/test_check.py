@@ -152,6 +152,16 @@ def test_a_tenant_who_may_not_list_namespaces_can_check_all_the_same(
     assert done.exit_code == 3 and "the right to read Pods" in done.stderr
 
 
+def test_who_may_use_a_pool_is_not_judged_without_the_labels_of_namespaces(
+    fleet: Cluster, asked: Prometheus, typed: Type
+) -> None:
+    fleet.get("ComputePool", "cpu", "")["spec"]["allowedNamespaces"] = {"matchLabels": {"team": "vision"}}
+    done = typed("check", "--prometheus-url", asked.url)
+    assert done.exit_code == 1 and "allowedNamespaces leave out nlp" in done.stdout
+    fleet.forbidden.add("Namespace")
+    assert checked(typed, asked)[0] == 0
+
+
 def test_checking_writes_nothing(fleet: Cluster, asked: Prometheus, typed: Type) -> None:
     checked(typed, asked)
     assert {method for method, _, _ in fleet.asked} == {"GET"}

@@ -253,6 +253,44 @@ async def test_an_unknown_pool_is_said_and_nothing_else_changes() -> None:
     assert op.cluster.get("InferenceDeployment", "sentiment")["status"]["plan"], "the last plan still shows"
 
 
+async def test_a_pool_that_is_closed_to_the_namespace_is_said_and_what_runs_stays() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(4)
+    before = op.cluster.replicas()
+    op.cluster.edit_spec("ComputePool", "gpu", "", allowedNamespaces={"matchLabels": {"team": "vision"}})
+    op.demand["sentiment"] = 500.0
+    op.writes()
+    await op.tick(10)
+    assert op.cluster.replicas() == before
+    assert {write[0] for write in op.writes()} == {"status"}
+    condition = op.condition("SpecValid")
+    assert (condition["status"], condition["reason"]) == ("False", "PoolNotAllowed")
+    assert "spec.variants[1].pool: 'gpu' is a ComputePool whose allowedNamespaces leave out nlp" in condition["message"]
+    assert "write one that may be used here (now: cpu)" in condition["message"]
+    op.cluster.get("Namespace", "nlp", "")["metadata"]["labels"] = {"team": "vision"}
+    op.cluster.touch("Namespace", "nlp", "")
+    await op.tick(10)
+    assert op.condition("SpecValid")["status"] == "True"
+    assert carried(op) >= 500.0, "allowed again, it follows demand again"
+
+
+async def test_a_pool_for_some_namespaces_is_for_none_whose_labels_are_unknown() -> None:
+    gpu = wire.compute_pool("gpu", allowedNamespaces={"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]})
+    op = operation(wire.compute_pool("cpu"), gpu, wire.inference_deployment())
+    del op.cluster.objects["Namespace", "", "nlp"]
+    await op.tick(3)
+    assert op.cluster.replicas() == {}
+    assert op.condition("SpecValid")["reason"] == "PoolNotAllowed"
+
+
+async def test_a_pool_for_others_is_not_named_to_those_who_guess() -> None:
+    gpu = wire.compute_pool("gpu", allowedNamespaces={"matchLabels": {"team": "vision"}})
+    guess = wire.inference_deployment(variants=[wire.variant("cpu", pool="nowhere")])
+    op = operation(wire.compute_pool("cpu"), gpu, guess)
+    await op.tick()
+    assert "write one that exists (now: cpu)" in op.condition("SpecValid")["message"]
+
+
 @pytest.mark.parametrize("mode", ["Recommend", "Paused"])
 async def test_a_service_that_is_not_auto_has_only_its_status_written(mode: str) -> None:
     op = operation(wire.compute_pool("cpu"), wire.compute_pool("gpu"), wire.inference_deployment(mode=mode))

@@ -12,7 +12,7 @@ from tightrope.lab.lab import Lab
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     directory = tmp_path_factory.mktemp("lab")
     with Lab.start(pools=[], directory=directory, progress=lambda _: None) as lab:
-        yield Town.settle(lab, directory)
+        yield Town.settle(lab)
 
 
 @pytest.fixture

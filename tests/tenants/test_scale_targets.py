@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,7 +13,6 @@ from waiting import until
 
 from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster
 from tightrope.api.inferencedeployment import InferenceDeploymentSpec, ScaleTargetRef
-from tightrope.lab import programs
 from tightrope.lab.lab import CRDS
 
 TAKE = "tightrope.dev/take-replicas-from"
@@ -201,8 +199,9 @@ def test_fifteen_targets_beside_a_template_are_not_too_much_to_ask(
     assert changed.returncode == 0, changed.stderr
 
 
-def test_the_policy_knows_every_kind_and_every_place_that_the_api_has(tmp_path: Path) -> None:
-    policies = rendered_policies(programs.prepare()["helm"], tmp_path)
+@pytest.mark.lab
+def test_the_policy_knows_every_kind_and_every_place_that_the_api_has() -> None:
+    policies = rendered_policies()
     policy = next(p for p in policies if p["metadata"]["name"] == "scale-targets.tightrope.dev")
     variables = {variable["name"]: variable["expression"] for variable in policy["spec"]["variables"]}
     known = re.findall(r"'(\w+)': '(\w+)'", variables["resources"])
@@ -214,13 +213,15 @@ def test_the_policy_knows_every_kind_and_every_place_that_the_api_has(tmp_path: 
     assert len(asked) == 16 >= places
 
 
-def test_every_expression_asks_the_authorizer_at_most_once(tmp_path: Path) -> None:
-    policies = rendered_policies(programs.prepare()["helm"], tmp_path)
+@pytest.mark.lab
+def test_every_expression_asks_the_authorizer_at_most_once() -> None:
+    policies = rendered_policies()
     expressions = [v["expression"] for p in policies for v in p["spec"].get("validations", ())]
     assert len(expressions) > 20
     assert max(expression.count("authorizer.") for expression in expressions) == 1
     assert not any("all(" in e and "authorizer" in e for e in expressions), "a macro asks once for each item"
 
 
-def test_the_policies_can_be_left_out(tmp_path: Path) -> None:
-    assert rendered_policies(programs.prepare()["helm"], tmp_path, enabled=False) == []
+@pytest.mark.lab
+def test_the_policies_can_be_left_out() -> None:
+    assert rendered_policies(admission={"enabled": False}) == []

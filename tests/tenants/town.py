@@ -4,34 +4,22 @@ The API server's own authorizer decides: people are impersonated by the admin, a
 """
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
+from helm.chart import render
 from waiting import until
 
 from tightrope.lab.lab import CRDS, Lab
 
-ROOT = Path(__file__).parents[2]
-POLICIES = ROOT / "helm" / "tightrope" / "templates" / "admission"
-WORKLOADS = ("create", "patch", "delete")
 Answer = subprocess.CompletedProcess[str]
 Rule = tuple[str, str, Sequence[str]]
 
 
-def rendered_policies(helm: str, directory: Path, *, enabled: bool = True) -> list[dict[str, Any]]:
-    """What helm makes of the chart's admission templates alone."""
-    chart = directory / f"chart-{enabled}"
-    (chart / "templates").mkdir(parents=True)
-    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: tightrope\nversion: 0.1.0\n")
-    (chart / "values.yaml").write_text(yaml.safe_dump({"admission": {"enabled": enabled}}))
-    shutil.copytree(POLICIES, chart / "templates" / "admission")
-    done = subprocess.run([helm, "template", "tightrope", str(chart)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+def rendered_policies(**values: Any) -> list[dict[str, Any]]:
+    """The chart's admission policies and their bindings."""
+    return [document for document in render(**values) if document["kind"].startswith("ValidatingAdmissionPolicy")]
 
 
 class Person:
@@ -106,11 +94,11 @@ class Town:
         self._counted = 0
 
     @classmethod
-    def settle(cls, lab: Lab, directory: Path) -> "Town":
+    def settle(cls, lab: Lab) -> "Town":
         """CRDs and policies, in force when this returns."""
         town = cls(lab)
         lab.apply(CRDS)
-        for document in rendered_policies(lab.programs["helm"], directory):
+        for document in rendered_policies():
             town.apply(document)
         stranger = town.person("default").may_write_services()
         # A policy is in force a moment after it was stored.

@@ -5,14 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from tightrope.api.labels import NamespaceSelector, labels_of
 from tightrope.api.schema import Conditions, Duration, Label, Money, Quantity, Rule, Wire, between, matching
-
-_KEY = "([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_VALUE = "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
-
-
-def _are_labels(labels: dict[str, str]) -> bool:
-    return all(fullmatch(_KEY, key) and fullmatch(_VALUE, value) for key, value in labels.items())
 
 
 class Price(Wire):
@@ -74,11 +68,7 @@ class Placement(Wire):
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
         Field(max_length=16),
-        Rule(
-            f"self.all(k, k.matches(r'^{_KEY}$') && self[k].matches(r'^{_VALUE}$'))",
-            "must be labels of nodes, such as {tightrope.dev/pool: l4}",
-            _are_labels,
-        ),
+        labels_of("nodes", "{tightrope.dev/pool: l4}"),
     ] = Field({}, description="Labels that the nodes of this pool carry.")
     tolerations: list[Toleration] = Field([], max_length=16, description="Taints of the nodes that replicas tolerate.")
 
@@ -103,6 +93,9 @@ class ComputePoolSpec(Wire):
         description="The most nodes there may be, with those that an autoscaler can add; 0 closes the pool.",
     )
     placement: Placement = Field(Placement(), description="How the scheduler finds the nodes of this pool.")
+    allowed_namespaces: NamespaceSelector | None = Field(
+        None, description="Namespaces whose services may use the pool, by their labels; absent, all of them."
+    )
     time_to_ready: Annotated[Duration, between("1s", "2h")] = Field(
         "3m",
         description="How long a new replica takes here until it is ready, nodes to be added included; a first guess, "

@@ -79,6 +79,7 @@ def parse_pool(wire: Mapping[str, Any]) -> ParsedPool:
         accelerator_resource=spec.accelerator_resource,
         node_selector=spec.placement.node_selector,
         tolerations=[t.model_dump(by_alias=True, exclude_none=True) for t in spec.placement.tolerations],
+        allowed_namespaces=spec.allowed_namespaces.model_dump(by_alias=True) if spec.allowed_namespaces else None,
         status=_status(wire),
     )
 

@@ -56,7 +56,9 @@ class ParsedService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedPool:
-    """One ComputePool, with how pods request its accelerator and how the scheduler finds its nodes."""
+    """One ComputePool, with how pods request its accelerator and how the scheduler finds its nodes.
+
+    `allowed_namespaces` is a label selector on namespaces, as on the wire; None allows all."""
 
     pool: Pool
     uid: str
@@ -66,4 +68,5 @@ class ParsedPool:
     accelerator_resource: str
     node_selector: Mapping[str, str]
     tolerations: Sequence[Mapping[str, Any]]
+    allowed_namespaces: Mapping[str, Any] | None
     status: Mapping[str, Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tightrope.api.conditions import Finding
 from tightrope.api.parse import ParsedPool, ParsedService, SpecInvalid, parse_pool, parse_service
 from tightrope.api.pause import Pause
-from tightrope.controller.facts import WorkloadRef
+from tightrope.controller.facts import WorkloadRef, selects
 from tightrope.controller.manifests import workload_name
 from tightrope.controller.ownership import Claimant, ObjectKey, controller_uid, winners
 from tightrope.controller.store import Snapshot, Wire
@@ -64,7 +64,7 @@ def enrol(snapshot: Snapshot, *, parse: Parser) -> Roster:
             continue
         try:
             parsed = parse(wire, accelerators)
-            check_pools(parsed, pools, invalid_pools)
+            check_pools(parsed, pools, invalid_pools, labels_of(snapshot, wire))
             members.append(Member(wire=wire, parsed=parsed))
         except SpecInvalid as invalid:
             refused.append(Refused(wire=wire, finding=spec_invalid(invalid)))
@@ -86,24 +86,53 @@ def leaving(snapshot: Snapshot, wire: Wire) -> bool:
     return "deletionTimestamp" in namespace["metadata"] or namespace["status"].get("phase") == "Terminating"
 
 
-def check_pools(parsed: ParsedService, pools: Mapping[str, ParsedPool], invalid: Iterable[str]) -> None:
-    """Every variant names a pool that can be used, and all count in one currency. Raises SpecInvalid."""
+class PoolNotAllowed(SpecInvalid):
+    """A pool that exists, and that this namespace may not use."""
+
+
+def labels_of(snapshot: Snapshot, wire: Wire) -> Mapping[str, str] | None:
+    """The labels of the object's namespace; None as long as the namespace has not been seen."""
+    namespace = snapshot.get("Namespace", "", wire["metadata"]["namespace"])
+    return None if namespace is None else namespace["metadata"].get("labels") or {}
+
+
+def check_pools(
+    parsed: ParsedService, pools: Mapping[str, ParsedPool], invalid: Iterable[str], labels: Mapping[str, str] | None
+) -> None:
+    """Every variant names a pool that can be used, and that a namespace with these labels may use, and all count in
+    one currency. Raises SpecInvalid. The sentences name no pool that is for others."""
+    usable = sorted(name for name, pool in pools.items() if allows(pool, labels))
     currencies: dict[str, str] = {}
     for position, variant in enumerate(parsed.service.variants):
         where = f"spec.variants[{position}].pool"
         if variant.pool in invalid:
             raise SpecInvalid(where, variant.pool, "is a ComputePool that is itself invalid: see its conditions")
+        known = ", ".join(usable) or "none yet"
         if variant.pool not in pools:
-            known = ", ".join(sorted(pools)) or "none yet"
             raise SpecInvalid(where, variant.pool, f"is not a ComputePool: write one that exists (now: {known})")
+        if variant.pool not in usable:
+            raise PoolNotAllowed(
+                where,
+                variant.pool,
+                f"is a ComputePool whose allowedNamespaces leave out {parsed.service.key.namespace}: write one that "
+                f"may be used here (now: {known}), or ask whoever runs the cluster",
+            )
         currencies.setdefault(pools[variant.pool].pool.currency, variant.pool)
     if len(currencies) > 1:
         named = ", ".join(f"{pool} counts in {currency}" for currency, pool in sorted(currencies.items()))
         raise SpecInvalid("spec.variants", None, f"must use pools of one currency ({named})")
 
 
+def allows(pool: ParsedPool, labels: Mapping[str, str] | None) -> bool:
+    """Whether services of a namespace with these labels may use the pool; labels that are unknown meet no condition."""
+    if pool.allowed_namespaces is None:
+        return True
+    return labels is not None and selects(pool.allowed_namespaces, labels)
+
+
 def spec_invalid(invalid: SpecInvalid) -> Finding:
-    return Finding(type="SpecValid", status="False", reason="SpecInvalid", message=str(invalid))
+    reason = "PoolNotAllowed" if isinstance(invalid, PoolNotAllowed) else "SpecInvalid"
+    return Finding(type="SpecValid", status="False", reason=reason, message=str(invalid))
 
 
 def internal_error(error: Exception) -> Finding:
