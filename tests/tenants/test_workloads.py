@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tenants.town import Answer, Person, Town, adopting, templated, variants
+from waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -42,6 +43,19 @@ def test_each_kind_that_a_template_makes_is_asked_about(town: Town, namespace: s
 
 def test_who_may_create_all_three_may_write_a_template(town: Town, namespace: str) -> None:
     assert owner(town, namespace, "create").create(templated()).returncode == 0
+
+
+def test_the_built_in_roles_are_enough_for_everything_here_and_not_for_namespaces(town: Town, namespace: str) -> None:
+    """`edit` is aggregated from this role, and `admin` from these two; a controller does that."""
+    editor = town.person(namespace).has_role("system:aggregate-to-edit").has_role("system:aggregate-to-admin")
+    until(lambda: editor.can("delete", "policy", "poddisruptionbudgets"), seconds=20, what="the role is bound")
+    for group, resource in (*OBJECTS, ("apps", "deployments/scale"), ("apps", "statefulsets/scale")):
+        assert all(editor.can(verb, group, resource) for verb in ("create", "patch", "delete") if "/" not in resource)
+        assert editor.can("patch", group, resource)
+    assert not editor.can("patch", "", "namespaces", namespace)
+    assert editor.may_write_services().create(templated()).returncode == 0
+    assert editor.merge("sentiment", {"spec": {"replicas": {"max": 9}}}).returncode == 0
+    assert editor.kubectl("delete", "infd", "sentiment").returncode == 0
 
 
 def test_a_right_in_another_namespace_does_not_count(town: Town, namespace: str) -> None:

@@ -55,6 +55,15 @@ class Person:
             )
         return self
 
+    def has_role(self, role: str) -> "Person":
+        """Bind a ClusterRole in the namespace."""
+        api = "rbac.authorization.k8s.io"
+        subject = {"kind": "User", "apiGroup": api, "name": self.name}
+        ref = {"kind": "ClusterRole", "apiGroup": api, "name": role}
+        binding = {"metadata": {"name": f"{self.name}-{self._town.count()}"}, "subjects": [subject], "roleRef": ref}
+        self._town.admin_api.post(f"/apis/{api}/v1/namespaces/{self.namespace}/rolebindings", binding)
+        return self
+
     def can(self, verb: str, group: str, resource: str, name: str = "") -> bool:
         """What the authorizer says."""
         resource, _, subresource = resource.partition("/")
