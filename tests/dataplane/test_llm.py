@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from dataplane.queueing import erlang_b, pollaczek_khinchine
 
-from tightrope.dataplane.llm import LlmOutcomes, LlmServer
+from tightrope.dataplane.llm import LlmServer
 from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.llm_outcomes import LlmOutcomes
 from tightrope.dataplane.outcomes import Status
 from tightrope.dataplane.tokens import LlmRequests, RandomTokens, TokenMix
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tightrope.dataplane.llm import LlmOutcomes, LlmServer
+from tightrope.dataplane.llm import LlmServer
 from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.llm_outcomes import LlmOutcomes
 from tightrope.dataplane.outcomes import Status
 from tightrope.dataplane.tokens import LlmRequests
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tightrope.dataplane.kernels import SUMS
 from tightrope.dataplane.tally import Tally
 from tightrope.replay.meter import Meter, bounds_around, quantile_of
 
@@ -12,13 +13,13 @@ from tightrope.replay.meter import Meter, bounds_around, quantile_of
 def ended(target: Meter, variant: str, *latencies: float, dropped: int = 0) -> Tally:
     """Answers with these latencies, half of each waited, and drops, at replicas of this variant."""
     row = ["cpu", "gpu"].index(variant)
-    sums, buckets = np.zeros((2, 6)), np.zeros((2, len(target.bounds) + 1))
-    good = sum(latency <= 0.3 for latency in latencies)
-    total = sum(latencies)
-    sums[row] = [len(latencies) + dropped, len(latencies), good, dropped, total, total / 2]
+    sums, buckets = np.zeros((2, SUMS)), np.zeros((2, len(target.bounds) + 1))
+    total, kept = sum(latencies), np.zeros((2, 1, 2))
+    kept[row, 0] = [sum(latency <= 0.3 for latency in latencies), len(latencies) + dropped]
+    sums[row, :5] = [len(latencies) + dropped, len(latencies), dropped, total, total / 2]
     for latency in latencies:
         buckets[row, np.searchsorted(target.bounds, latency)] += 1
-    return Tally(sums, buckets)
+    return Tally(sums, kept, buckets)
 
 
 def meter(**changes) -> Meter:

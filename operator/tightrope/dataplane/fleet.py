@@ -5,10 +5,9 @@ are the arrays it works on, and the random numbers, of which each request takes 
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from tightrope.dataplane import kernels
 from tightrope.dataplane.kernels import ENDED, POD, Numbers, Records
 from tightrope.dataplane.outcomes import NOTHING, Floats, Outcomes, Status, all_alike, together
+from tightrope.dataplane.roster import Roster, grown, roomier
 from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import Distribution, ServerModel
 
@@ -101,37 +101,21 @@ class Pod:
         return self._fleet.busy_seconds(self.number, at)
 
 
-class Fleet:
+class Fleet(Roster[Pod]):
     """Pods by name. Changes of pods take effect where the last step ended; cut a step there to be exact."""
 
     def __init__(self, *, seed: int, routing: Routing = Routing.EVEN) -> None:
-        self._routing = routing
-        # One stream each, drawn in the order of arrivals: the same whatever the steps.
-        self._where, self._work, self._spread = (np.random.default_rng([seed, stream]) for stream in range(3))
-        self._servers: dict[str, Pod] = {}
-        self._names: dict[int, str] = {}
-        self._unused: list[int] = []
-        self._ready: tuple[str, ...] = ()
-        self._weights: dict[str, float] = {}
-        self._edges: Floats = np.empty(0)
+        super().__init__(seed=seed, routing=routing)
+        self._work, self._spread = (np.random.default_rng([seed, stream]) for stream in (1, 2))
         self._now = 0.0
         self.pods: Records = np.zeros(0, dtype=POD)
         self._waiting, self._free, self._inside = np.zeros((0, 1, 3)), np.zeros((0, 1)), np.zeros((0, 1, 3))
         self._ended: Records = np.zeros(0, dtype=ENDED)
 
     @property
-    def servers(self) -> Mapping[str, Pod]:
-        return self._servers
-
-    @property
     def room(self) -> int:
         """Numbers of pods are below this."""
         return len(self.pods)
-
-    @property
-    def ready(self) -> tuple[str, ...]:
-        """The pods among which arrivals are split."""
-        return self._ready
 
     def add(self, pod: str, model: ServerModel) -> None:
         """A pod that exists; it gets requests once it is ready."""
@@ -141,28 +125,13 @@ class Fleet:
         number = self._unused.pop()
         self._free[number] = -math.inf
         self.pods[number] = described(model)
-        self._servers[pod], self._names[number] = Pod(self, number, model), pod
-
-    def set_ready(self, pods: Collection[str], weights: Mapping[str, float] | None = None) -> None:
-        """Exactly these pods get requests from now on; all others drain. `weights` count with weighted routing.
-        Raises KeyError for a pod that isn't there or has no weight, ValueError for a weight that is none."""
-        for pod in pods:
-            self._servers[pod]
-        if weights is None or self._routing is not Routing.WEIGHTED:
-            weights = dict.fromkeys(pods, 1.0)
-        self._weights = {pod: checked(pod, weights[pod]) for pod in sorted(pods)}
-        self._ready = tuple(self._weights)
-        shares = np.cumsum(list(self._weights.values()))
-        self._edges = shares / shares[-1] if len(shares) else shares
+        self._enter(pod, Pod(self, number, model))
 
     def remove(self, pod: str) -> Outcomes:
         """The pod is gone; what it still had inside is lost."""
-        self.set_ready([name for name in self._ready if name != pod], self._weights)
-        gone = self._servers.pop(pod)
+        gone = self._leave(pod)
         lost = self._lost(gone.number)
         self.pods[gone.number] = described(gone.model)
-        del self._names[gone.number]
-        self._unused.append(gone.number)
         return lost
 
     def busy_seconds(self, number: int, at: float) -> float:
@@ -202,20 +171,13 @@ class Fleet:
     def _chances(self, count: int) -> Floats:
         """(count, 3): which ready pod (or, least-loaded, the chance that decides among equals), and how much work."""
         chances = np.zeros((count, 3))
-        chances[:, 0] = self._where.random(count)
-        if self._routing is Routing.EVEN:
-            chances[:, 0] *= len(self._ready)
-        if self._routing is Routing.WEIGHTED and self._ready:
-            chances[:, 0] = np.minimum(np.searchsorted(self._edges, chances[:, 0], side="right"), len(self._ready) - 1)
+        chances[:, 0] = self._places(count)
         kinds = {pod.model.distribution for pod in self._servers.values()}
         if Distribution.EXPONENTIAL in kinds:
             chances[:, 1] = self._work.random(count)
         if Distribution.LOGNORMAL in kinds:
             chances[:, 2] = self._spread.standard_normal(count)
         return chances
-
-    def _numbers(self, pods: Collection[str]) -> Numbers:
-        return np.array([self._servers[name].number for name in pods], dtype=np.int64)
 
     def _lost(self, number: int) -> Outcomes:
         one, now = self.pods[number], self._now
@@ -250,27 +212,11 @@ class Fleet:
     def _fit(self, *, places: int, slots: int, inside: int) -> None:
         """Room for so many who wait, slots, and requests being worked on, at every pod."""
         if places > self._waiting.shape[1]:
-            order = (self.pods["head"][:, None] + np.arange(self._waiting.shape[1])) % self._waiting.shape[1]
-            begun_at_the_first = self._waiting[np.arange(self.room)[:, None], order]
-            self._waiting = grown(begun_at_the_first, (self.room, 2 * places, 3))
-            self.pods["head"] = 0
+            self._waiting = roomier(self._waiting, self.pods, 2 * places)
         if slots > self._free.shape[1]:
             self._free = grown(self._free, (self.room, slots))
         if inside > self._inside.shape[1]:
             self._inside = grown(self._inside, (self.room, inside, 3))
-
-
-def grown(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """The same in the corner of a larger array of zeros."""
-    larger = np.zeros(shape, dtype=array.dtype)
-    larger[tuple(slice(0, size) for size in array.shape)] = array
-    return larger
-
-
-def checked(pod: str, weight: float) -> float:
-    if not 0 < weight < math.inf:
-        raise ValueError(f"the weight of pod {pod} is {weight:g}: write one above 0, or leave the pod out")
-    return weight
 
 
 def described(model: ServerModel) -> Records:

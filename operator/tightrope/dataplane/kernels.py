@@ -23,6 +23,11 @@ Records = NDArray[np.void]
 
 FINISHED, REFUSED, TIMED_OUT = 0, 1, 2  # as outcomes.Status
 EXPONENTIAL, LOGNORMAL = 1, 2  # other service times are always the same
+FIRST_TOKEN, INTER_TOKEN = 1, 2  # as goals.Quantity; all else is the latency
+# Columns of the sums that `tallied` and `worked` add to, of each group of pods: seconds are those of the finished.
+SUM_ENDED, SUM_FINISHED, SUM_REFUSED, SUM_LATENCY, SUM_WAITED = range(5)
+SUM_ACCEPTED, SUM_BUSY, SUM_INPUTS, SUM_OUTPUTS = range(5, 9)
+SUMS = 9
 
 # One pod. First how its server works, as in ServerModel: `patience` is inf where clients never give up, `spread` the
 # variance of the logarithm of a lognormal service time. Then what is inside: `queued` requests from the ring's `head`,
@@ -328,13 +333,13 @@ def busy_seconds(pods: Records, free: Floats, pod: int, at: float) -> float:
 
 @compiled
 def worked(pods: Records, free: Floats, used: Numbers, group: Numbers, at: float, sums: Floats) -> None:
-    """Add what each pod in `used` accepted and worked since this was last asked to the sums of its group: columns 6 and
-    7, requests and replica-seconds at work."""
+    """Add what each pod in `used` accepted and worked since this was last asked to the sums of its group: requests and
+    replica-seconds at work."""
     for pod in used:
         one: Any = pods[pod]
         busy = busy_seconds(pods, free, pod, at)
-        sums[group[pod], 6] += one.accepted - one.seen_accepted
-        sums[group[pod], 7] += (busy - one.seen_busy) / one.slots
+        sums[group[pod], SUM_ACCEPTED] += one.accepted - one.seen_accepted
+        sums[group[pod], SUM_BUSY] += (busy - one.seen_busy) / one.slots
         one.seen_accepted, one.seen_busy = one.accepted, busy
 
 
@@ -343,26 +348,32 @@ def tallied(
     group: Numbers,
     ended: Records,
     count: int,
-    threshold: float,
+    quantities: Numbers,
+    thresholds: Floats,
     bounds: Floats,
     sums: Floats,
+    kept: Floats,
     buckets: Floats,
 ) -> None:
-    """Add the first `count` that ended to the sums of each group (`group` is by pod): columns of `sums` are ended,
-    finished, good, refused, latency seconds and waited seconds of those finished; columns of `buckets` count latencies
-    up to each bound."""
+    """Add the first `count` that ended to the sums of each group (`group` is by pod): columns of `sums` as above, of
+    `kept` (groups, goals, 2) good and all of each goal; columns of `buckets` count latencies up to each bound."""
     for place in range(count):
         one: Any = ended[place]
         row = group[one.pod]
-        sums[row, 0] += 1.0
+        sums[row, SUM_ENDED] += 1.0
         if one.status == REFUSED:
-            sums[row, 3] += 1.0
-        if one.status != FINISHED:
-            continue
+            sums[row, SUM_REFUSED] += 1.0
         # To the nanosecond: as differences of clock times they carry rounding.
         latency = np.rint((one.wait + one.service) * 1e9) / 1e9
-        sums[row, 1] += 1.0
-        sums[row, 2] += 1.0 if latency <= threshold else 0.0
-        sums[row, 4] += latency
-        sums[row, 5] += one.wait
+        finished = one.status == FINISHED
+        for goal in range(len(quantities)):
+            if finished and quantities[goal] == INTER_TOKEN:
+                continue
+            kept[row, goal, 0] += 1.0 if finished and latency <= thresholds[goal] else 0.0
+            kept[row, goal, 1] += 1.0
+        if not finished:
+            continue
+        sums[row, SUM_FINISHED] += 1.0
+        sums[row, SUM_LATENCY] += latency
+        sums[row, SUM_WAITED] += one.wait
         buckets[row, np.searchsorted(bounds, latency)] += 1.0

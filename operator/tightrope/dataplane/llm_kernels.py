@@ -1,4 +1,5 @@
-"""The event loop of one server of a language model, compiled. `llm` owns the arrays and calls `advance`.
+"""The event loop of one pod that serves a language model, compiled. `llm_fleet` owns the arrays, `llm_fleet_kernels`
+calls `arrive` and `work_until`.
 
 Between two events every decoding sequence gets its tokens at one pace, so nobody is counted token by token: `progress`
 counts the steps since the pod was last empty, a sequence that has n tokens to come ends when progress is n further, and
@@ -27,9 +28,11 @@ TOGETHER = 1e-7
 # where clients never give up. Then what is inside: `queued` requests from the ring's `head`, one in prefill in slot
 # `prefilling` or NONE, `decoding` others. The prefill ends at `prefill_due`: a clock time or, in chunks, a progress;
 # `chunk_seconds` is by how much it lengthens each step. A step takes `pace` seconds. `oldest` and `youngest` are the
-# ends of the chain of slots by arrival, `spare` slots are not in use. `busy_since` is inf while nothing is inside.
+# ends of the chain of slots by arrival, `spare` slots are not in use. `busy_since` is inf while nothing is inside. What
+# `worked` had seen when it was last called has names of its own; `number` is the pod's.
 ENGINE = np.dtype(
     [
+        ("number", np.int64),
         ("step_base", np.float64),
         ("step_each", np.float64),
         ("prefill_base", np.float64),
@@ -55,12 +58,15 @@ ENGINE = np.dtype(
         ("busy_since", np.float64),
         ("busy", np.float64),
         ("accepted", np.int64),
+        ("seen_busy", np.float64),
+        ("seen_accepted", np.int64),
     ]
 )
 # One request that ended. `wait` is the time in the queue, `first` the time of its first token or NaN, `tokens` how
 # many it was given.
 ANSWERED = np.dtype(
     [
+        ("pod", np.int64),
         ("arrival", np.float64),
         ("wait", np.float64),
         ("first", np.float64),
@@ -70,7 +76,8 @@ ANSWERED = np.dtype(
         ("status", np.int64),
     ]
 )
-# What else the functions below take:
+# What else the functions below take (those of a fleet with one more axis in front, a row a pod):
+#   engine  (1,): the pod
 #   waiting (places, 3): a ring; arrival, input and output tokens
 #   held    (slots, 6): the sequences inside, columns as follows
 #   links   (slots, 5): of slots, columns as follows; HEAP and SPARE are lists, the others belong to a slot
@@ -81,10 +88,11 @@ HEAP, PLACE, OLDER, YOUNGER, SPARE = range(5)
 
 @compiled
 def end(
-    ended: Records, total: Numbers, arrival: float, wait: float, first: float, at: float, inputs: float, tokens: float,
-    status: int,
+    ended: Records, total: Numbers, pod: int, arrival: float, wait: float, first: float, at: float, inputs: float,
+    tokens: float, status: int,
 ) -> None:  # fmt: skip
     request: Any = ended[total[0]]
+    request.pod = pod
     request.arrival, request.wait, request.first, request.end = arrival, wait, first, at
     request.inputs, request.tokens, request.status = inputs, tokens, status
     total[0] += 1
@@ -172,7 +180,7 @@ def vacate(
     one: Any = engine[0]
     arrival, admitted = held[slot, ARRIVAL], held[slot, ADMITTED]
     first, inputs = held[slot, FIRST], held[slot, INPUTS]
-    end(ended, total, arrival, admitted - arrival, first, at, inputs, tokens, status)
+    end(ended, total, one.number, arrival, admitted - arrival, first, at, inputs, tokens, status)
     one.cache_used -= inputs + held[slot, OUTPUTS]
     older, younger = links[slot, OLDER], links[slot, YOUNGER]
     if older == NONE:
@@ -314,6 +322,14 @@ def abort_oldest(engine: Records, held: Floats, links: Numbers, ended: Records, 
 
 
 @compiled
+def next_due(engine: Records, held: Floats, links: Numbers) -> float:
+    """Before this nothing happens in the pod unless a request comes."""
+    one: Any = engine[0]
+    gone = held[one.oldest, ARRIVAL] + one.patience if one.oldest != NONE else NEVER
+    return float(min(next_progress(engine, held, links), gone))
+
+
+@compiled
 def work_until(
     engine: Records, waiting: Floats, held: Floats, links: Numbers, ended: Records, total: Numbers, until: float
 ) -> None:
@@ -321,8 +337,8 @@ def work_until(
     one: Any = engine[0]
     while True:
         progress = next_progress(engine, held, links)
-        inside = held[one.oldest, ARRIVAL] + one.patience if one.oldest != NONE else NEVER
-        at = min(progress, inside)
+        gone = held[one.oldest, ARRIVAL] + one.patience if one.oldest != NONE else NEVER
+        at = min(progress, gone)
         if at > until or at == NEVER:
             return
         if progress <= at:
@@ -336,33 +352,23 @@ def work_until(
 
 
 @compiled
-def advance(
-    engine: Records,
-    waiting: Floats,
-    held: Floats,
-    links: Numbers,
-    ended: Records,
-    total: Numbers,
-    arrivals: Floats,
-    inputs: Floats,
-    outputs: Floats,
-    until: float,
-) -> None:
-    """Work until `until`; the arrivals ascend. What comes when something ends finds it gone."""
+def arrive(
+    engine: Records, waiting: Floats, held: Floats, links: Numbers, ended: Records, total: Numbers, at: float,
+    inputs: float, outputs: float,
+) -> None:  # fmt: skip
+    """One request comes to this pod. What comes when something ends finds it gone."""
     one: Any = engine[0]
-    for index in range(len(arrivals)):
-        at, need = arrivals[index], inputs[index] + outputs[index]
-        work_until(engine, waiting, held, links, ended, total, at)
-        full = one.queued >= one.limit and not (one.queued == 0 and fits(engine, need))
-        if full or need > one.cache:
-            end(ended, total, at, 0.0, math.nan, at, inputs[index], 0.0, REFUSED)
-            continue
-        place = one.head + one.queued
-        if place >= len(waiting):
-            place -= len(waiting)
-        waiting[place, 0], waiting[place, 1], waiting[place, 2] = at, inputs[index], outputs[index]
-        one.queued += 1
-        one.accepted += 1
-        if one.queued == 1:  # who finds others waiting waits behind them
-            admit(engine, waiting, held, links, at)
-    work_until(engine, waiting, held, links, ended, total, until)
+    need = inputs + outputs
+    work_until(engine, waiting, held, links, ended, total, at)
+    full = one.queued >= one.limit and not (one.queued == 0 and fits(engine, need))
+    if full or need > one.cache:
+        end(ended, total, one.number, at, 0.0, math.nan, at, inputs, 0.0, REFUSED)
+        return
+    place = one.head + one.queued
+    if place >= len(waiting):
+        place -= len(waiting)
+    waiting[place, 0], waiting[place, 1], waiting[place, 2] = at, inputs, outputs
+    one.queued += 1
+    one.accepted += 1
+    if one.queued == 1:  # who finds others waiting waits behind them
+        admit(engine, waiting, held, links, at)

@@ -1,11 +1,12 @@
 """Requests to language models: when each comes, how many tokens it brings, and how many it will be answered with.
 
-Lengths come from a file, request by request, or are drawn from a `TokenMix`. `llm` serves them; `llm_model` asks for
-their averages to say what a pod can carry.
+Lengths are drawn from a `TokenMix`, or come from a record (`token_records`). `llm_fleet` serves them; `llm_model` asks
+for their averages to say what a pod can carry.
 """
 
 import math
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 
@@ -45,15 +46,17 @@ class LlmRequests:
     def __len__(self) -> int:
         return len(self.arrival)
 
+    def first(self, count: int) -> "LlmRequests":
+        """The first so many of them."""
+        return LlmRequests(
+            arrival=self.arrival[:count],
+            input_tokens=self.input_tokens[:count],
+            output_tokens=self.output_tokens[:count],
+        )
+
     def averages(self) -> TokenAverages:
         """Of these requests, of which there must be some."""
-        steps = self.output_tokens - 1
-        held = self.input_tokens + self.output_tokens
-        return TokenAverages(
-            input_tokens=float(self.input_tokens.mean()),
-            output_tokens=float(self.output_tokens.mean()),
-            held_tokens=float(np.average(held, weights=steps) if steps.any() else held.mean()),
-        )
+        return averages_of(self.input_tokens, self.output_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,18 @@ class TokenMix:
             if not least <= value <= most:
                 raise ValueError(f"{field.name} is {value:g}: write a number from {least:g} to {most:g}")
 
+    def stream(self, *, seed: int) -> "RandomTokens":
+        """Lengths for requests as they come."""
+        return RandomTokens(self, seed=seed)
+
+    def shuffled(self) -> "TokenMix":
+        """Itself: its requests are in no order."""
+        return self
+
+    def fingerprint(self) -> bytes:
+        """Differs where lengths do."""
+        return repr(self).encode()
+
     def averages(self) -> TokenAverages:
         """Of lengths after the cut; rounding to whole tokens is left out, which moves a mean by less than 0.01."""
         sent, sent_cv, sent_most = self.mean_input_tokens, self.cv_input, self.max_input_tokens
@@ -84,6 +99,35 @@ class TokenMix:
         steps, squares = outputs - 1, cut_moment(given, given_cv, given_most, 2)
         found = (squares - outputs) / steps if steps > 0 else outputs
         return TokenAverages(input_tokens=inputs, output_tokens=outputs, held_tokens=inputs + found)
+
+
+class TokenStream(Protocol):
+    """Gives requests their lengths, in the order in which they come, so that they do not depend on how time is cut into
+    steps."""
+
+    def of(self, arrivals: Floats) -> LlmRequests:
+        """The next requests, which come at these times."""
+        ...
+
+
+class Lengths(Protocol):
+    """Which lengths the requests of a service have."""
+
+    def stream(self, *, seed: int) -> TokenStream:
+        """Lengths for requests as they come."""
+        ...
+
+    def shuffled(self) -> "Lengths":
+        """The same lengths, whenever a request comes: what the capacity of a server is measured with."""
+        ...
+
+    def averages(self) -> TokenAverages:
+        """What a saturated pod notices of them."""
+        ...
+
+    def fingerprint(self) -> bytes:
+        """Differs where lengths do."""
+        ...
 
 
 class RandomTokens:
@@ -101,6 +145,16 @@ class RandomTokens:
             input_tokens=lengths(mix.mean_input_tokens, mix.cv_input, mix.max_input_tokens, normals[:, 0]),
             output_tokens=lengths(mix.mean_output_tokens, mix.cv_output, mix.max_output_tokens, normals[:, 1]),
         )
+
+
+def averages_of(input_tokens: Floats, output_tokens: Floats) -> TokenAverages:
+    """Of requests with these lengths, of which there must be some."""
+    steps, held = output_tokens - 1, input_tokens + output_tokens
+    return TokenAverages(
+        input_tokens=float(input_tokens.mean()),
+        output_tokens=float(output_tokens.mean()),
+        held_tokens=float(np.average(held, weights=steps) if steps.any() else held.mean()),
+    )
 
 
 def lengths(mean: float, cv: float, most: float, normals: Floats) -> Floats:

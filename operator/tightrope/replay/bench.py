@@ -18,6 +18,7 @@ import numpy as np
 from tightrope.dataplane.arrivals import RandomArrivals
 from tightrope.dataplane.curve import RateCurve
 from tightrope.dataplane.fleet import Fleet
+from tightrope.dataplane.goals import Goal
 from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import Distribution, ServerModel
 from tightrope.dataplane.tally import Groups
@@ -44,7 +45,7 @@ THRESHOLD = 0.3
 def fleet_alone(model: ServerModel, *, rate: float, pods: int, requests: float, routing: Routing) -> float:
     """Requests per second of clock time that a fleet serves, counted into sums; arrivals are drawn on the way."""
     fleet = Fleet(seed=1, routing=routing)
-    groups = Groups(1, threshold_seconds=THRESHOLD, bounds=bounds_around(THRESHOLD))
+    groups = Groups(1, goals=[Goal(threshold_seconds=THRESHOLD)], bounds=bounds_around(THRESHOLD))
     names = [f"pod-{index}" for index in range(pods)]
     for name in names:
         fleet.add(name, model)

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from tightrope.dataplane.fleet import Pod
+from tightrope.dataplane.goals import Goal
 from tightrope.dataplane.outcomes import Floats, Outcomes
 from tightrope.dataplane.tally import Groups
 from tightrope.domain.spec import Pools, Service
@@ -104,9 +105,8 @@ class _Run:
             memory_seconds=kind.memory_seconds,
         )
         self._places = {name: place for place, name in enumerate(names)}
-        self._groups = Groups(
-            len(names), threshold_seconds=case.service.objective.threshold_seconds, bounds=self._meter.bounds
-        )
+        goal = Goal(threshold_seconds=case.service.objective.threshold_seconds)
+        self._groups = Groups(len(names), goals=[goal], bounds=self._meter.bounds)
         self._record = Record(case.service, case.demand, names)
         self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
         self._arrivals = case.demand.arrivals(seed=case.seed)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tightrope.dataplane.fleet import Fleet
+from tightrope.dataplane.goals import Goal
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Groups
 from tightrope.replay.faro.world import TARGET_SECONDS, World
@@ -38,7 +39,7 @@ class Job:
         self.meter = Meter(
             [VARIANT], threshold_seconds=threshold, every=SCRAPE_SECONDS, delay=0.0, memory_seconds=_SIGHT_SECONDS
         )
-        self._groups = Groups(1, threshold_seconds=threshold, bounds=self.meter.bounds)
+        self._groups = Groups(1, goals=[Goal(threshold_seconds=threshold)], bounds=self.meter.bounds)
         self._ended: list[tuple[float, float, float]] = []  # until, requests that ended, seconds that they took
         self._scraped = 0.0
         self.appear(replicas)
