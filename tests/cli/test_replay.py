@@ -133,6 +133,66 @@ def test_a_server_too_slow_for_the_slo_is_named(tmp_path: Path) -> None:
     assert "the server described for variant gpu answers less than 99 % of requests within 300ms" in done.stderr
 
 
+CHAT = ["--spec", str(EXAMPLES / "chat.yaml"), "--pools", str(EXAMPLES / "chat.yaml")]
+CHAT_SERVERS = ["--servers", str(EXAMPLES / "replay" / "chat-servers.yaml")]
+
+
+def chat(*arguments: str):
+    made = ["--generate", "steady", "--hours", "0.5", "--rate", "4", "--policy", "static-peak", "-o", "json"]
+    return CliRunner().invoke(app, ["replay", *CHAT, *(arguments if "--trace" in arguments else (*made, *arguments))])
+
+
+def test_the_example_of_a_language_model_can_be_replayed_and_says_what_it_takes_for_granted() -> None:
+    done = chat(*CHAT_SERVERS)
+
+    assert done.exit_code == 0, done.output
+    row = json.loads(done.stdout)[0]
+    assert row["requests"] > 6_000 and row["attainment"] > 0.9
+    assert "assumed: a replica of full gives each of up to 64 sequences a token in 8.34 ms" in done.stderr
+    assert "lengths are drawn, lognormal with coefficients of variation 0.96 and 0.77: 1,155 tokens in" in done.stderr
+
+
+def test_a_trace_with_tokens_plays_its_own_and_the_option_stands_in_for_none(tmp_path: Path) -> None:
+    rows = "".join(f"{at / 4},800,{100 + at % 7}\n" for at in range(4_000))
+    (tmp_path / "requests.csv").write_text("t,input_tokens,output_tokens\n" + rows)
+    recorded = chat("--trace", str(tmp_path / "requests.csv"), *CHAT_SERVERS, "--policy", "static-peak")
+    drawn = chat(*CHAT_SERVERS, "--tokens", str(tmp_path / "requests.csv"))
+
+    assert "each request has the lengths that the trace recorded for it, 800 tokens in and 103 out" in recorded.stderr
+    assert "each request has the lengths of one of 4,000 recorded ones, 800 tokens in and 103 out" in drawn.stderr
+
+
+@pytest.mark.parametrize(
+    ("servers", "arguments", "words"),
+    [
+        ("full: {kind: llm, step: 8ms}", [], "full serves a language model, and variant quantised is not described"),
+        (
+            "full: {kind: llm, step: 8ms}\nquantised: {kind: llm, step: 9ms}", [],
+            "servers of language models need the lengths of requests, and the demand has none: write --tokens",
+        ),
+        (
+            "full: {base: 1s}\nquantised: {base: 1s}", ["--tokens", "{input: {mean: 3}}"],
+            "no server needs to know lengths: describe one with kind: llm, or leave tokens out",
+        ),
+        ("full: {base: 1s}\nquantised: {base: 1s}", ["--tokens", "none.csv"], "none.csv: No such file or directory"),
+        (
+            "full: {kind: llm, step: 2s}\nquantised: {kind: llm, step: 2s}",
+            ["--tokens", "{input: {mean: 30}, output: {mean: 90}}"],
+            "the server described for variant full answers less than 95 % of requests within 20000ms",
+        ),
+    ],
+)  # fmt: skip
+def test_a_language_model_that_cannot_be_played_is_named(
+    tmp_path: Path, servers: str, arguments: list[str], words: str
+) -> None:
+    path = tmp_path / "servers.yaml"
+    path.write_text(servers)
+    done = chat("--servers", str(path), *arguments)
+
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
 def test_events_and_billing_change_what_it_costs(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("event,pool,from,price\nprice,cpu,30m,3.4\nprice,l4,30m,8.048\n")
     usual, dear = steady(), steady("--events", str(tmp_path / "events.csv"))

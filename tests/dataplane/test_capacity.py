@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from tightrope.dataplane.capacity import capacity, good_fraction
+from tightrope.dataplane.capacity import capacity, good_fraction, llm_capacity
+from tightrope.dataplane.llm_model import LlmModel
 from tightrope.dataplane.server_model import Distribution, ServerModel
+from tightrope.dataplane.tokens import TokenMix
 
 MM1 = ServerModel(base_seconds=0.02, distribution=Distribution.EXPONENTIAL)
 
@@ -25,3 +27,28 @@ def test_the_capacity_of_an_mm1_queue_is_mu_minus_the_log_odds_over_the_threshol
 def test_a_server_that_is_too_slow_for_the_threshold_carries_nothing() -> None:
     slow = ServerModel(base_seconds=0.4)
     assert capacity(slow, threshold_seconds=0.3, percent=99) < 0.01
+
+
+PREFILL = LlmModel(step_base_seconds=0.01, prefill_base_seconds=0.02)
+ONE_TOKEN = TokenMix(mean_input_tokens=100.0, cv_input=0.0, mean_output_tokens=1.0, cv_output=0.0)
+
+
+def test_a_server_of_a_language_model_that_gives_one_token_carries_what_one_that_answers_at_once_does() -> None:
+    """Both are an M/D/1 queue."""
+    expected = capacity(ServerModel(base_seconds=0.02), threshold_seconds=0.1, percent=99)
+    assert llm_capacity(PREFILL, ONE_TOKEN, threshold_seconds=0.1, percent=99) == pytest.approx(expected, rel=0.01)
+
+
+def test_longer_answers_leave_less_to_carry_and_too_long_ones_nothing() -> None:
+    model = LlmModel(step_base_seconds=0.01, step_per_sequence_seconds=0.001, prefill_base_seconds=0.02, batch_limit=16)
+    found = [
+        llm_capacity(
+            model,
+            TokenMix(mean_input_tokens=10.0, cv_input=0.0, mean_output_tokens=tokens, cv_output=0.5),
+            threshold_seconds=3.0,
+            percent=95,
+        )
+        for tokens in (20.0, 60.0, 600.0)
+    ]
+    assert found[0] > 2 * found[1] > 0
+    assert found[2] == pytest.approx(0.0, abs=0.02)

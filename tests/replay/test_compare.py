@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from replay.cases import case
+from replay.cases import CHAT, case, llm_case
 from replay.test_table import score
 
+from tightrope.dataplane.token_records import TokenPairs
 from tightrope.replay import compare_table, contest
 from tightrope.replay.compare import CLAIRVOYANT, OURS, Job, compared, imported, key_of, row_of
 from tightrope.replay.policies.register import kind_named
@@ -53,6 +54,30 @@ def test_another_seed_another_curve_or_another_code_is_another_run() -> None:
     keys = {key_of(job, one, "a"), key_of(job, other, "a"), key_of(job, steeper, "a"), key_of(job, one, "b")}
 
     assert len(keys) == 4
+
+
+def test_a_language_model_gives_the_same_rows_on_one_process_and_two_and_other_lengths_are_another_run(
+    tmp_path: Path,
+) -> None:
+    one, other = (
+        llm_case([(0, 4.0)], seconds=900.0, lengths=lengths) for lengths in (CHAT, replace(CHAT, cv_output=0.3))
+    )
+    found = [
+        compared(
+            {"a": one, "b": other}, [KINDS[0], kind_named("static-peak")], tuned=False, bounds=False,
+            results=tmp_path / str(processes), processes=processes,
+        )
+        for processes in (1, 2)
+    ]  # fmt: skip
+
+    assert found[0] == found[1]
+    assert found[0][0].ours != found[0][1].ours
+    job = Job(demand="a", policy=OURS)
+    pairs = [
+        TokenPairs(input_tokens=np.arange(1.0, 3_000.0), output_tokens=np.full(2_999, last)) for last in (5.0, 6.0)
+    ]
+    cases_of_pairs = [replace(one, assumptions=replace(one.assumptions, lengths=lengths)) for lengths in pairs]
+    assert len({key_of(job, case, "a") for case in (one, other, *cases_of_pairs)}) == 4
 
 
 def test_a_demand_at_another_mean_keeps_its_course() -> None:

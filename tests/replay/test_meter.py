@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tightrope.dataplane.goals import Goal
 from tightrope.dataplane.kernels import SUMS
-from tightrope.dataplane.tally import Tally
+from tightrope.dataplane.llm_fleet import LlmFleet
+from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.tally import Groups, Tally
+from tightrope.dataplane.tokens import LlmRequests
 from tightrope.replay.meter import Meter, bounds_around, quantile_of
 
 
@@ -103,3 +107,27 @@ def test_quantiles_are_right_to_within_their_bucket(values: list[float], q: floa
 
     assert found is not None
     assert true / 2 ** (1 / 4) - 1e-9 <= found <= true * 2 ** (1 / 4) + 1e-9
+
+
+def test_cache_and_tokens_of_a_language_model_are_scraped_like_everything_else() -> None:
+    fleet, groups = LlmFleet(seed=1), Groups(2, goals=[Goal(threshold_seconds=0.3)], bounds=meter().bounds)
+    for group, pod in enumerate(["cpu-1", "gpu-1"]):
+        fleet.add(pod, LlmModel(step_base_seconds=1.0, batch_limit=2))
+        groups.put(pod, group)
+    fleet.set_ready(["cpu-1"])
+    target = meter()
+    for at, arrivals in ((0.0, []), (15.0, [1.0, 14.0, 14.5, 14.6])):
+        ones = np.ones(len(arrivals))
+        requests = LlmRequests(arrival=np.array(arrivals), input_tokens=30.0 * ones, output_tokens=6.0 * ones)
+        target.count(groups.counted(fleet, fleet.advance(requests, at)))
+        target.scrape(at, {"cpu": [fleet.servers["cpu-1"]], "gpu": [fleet.servers["gpu-1"]]})
+    target.now = 15.5
+    assert target.gauge("cache_tokens") is not None and target.gauge("cache_tokens") == 0.0  # not seen yet
+    target.now = 16.0
+
+    assert target.per_replica("cache_tokens").tolist() == [2 * 36.0, 0.0]
+    assert target.gauge("cache_tokens", "cpu") == target.gauge_max("cache_tokens", 60.0) == 72.0
+    assert (target.gauge("queued"), target.gauge("running")) == (1.0, 2.0)
+    assert target.rate("output_tokens", 60.0) == pytest.approx(6 / 15)
+    assert target.rate("input_tokens", 60.0, "cpu") == pytest.approx(30 / 15)
+    assert target.rate("input_tokens", 60.0, "gpu") == 0.0

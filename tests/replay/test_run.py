@@ -1,12 +1,18 @@
 """One policy over one demand: what a user reads off a replay, held against what can be worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import build
+import numpy as np
 import pytest
-from replay.cases import case, told
+from replay.cases import CHAT, LLM, case, llm_case, told
 
+from tightrope.dataplane.llm import LlmServer
+from tightrope.dataplane.routing import Routing
+from tightrope.dataplane.token_records import TokenRecord
 from tightrope.replay.policies import tightrope
+from tightrope.replay.policies.register import KINDS
 from tightrope.replay.run import play, rate_by_minute
 
 BOTH = ("cpu", "gpu")
@@ -109,3 +115,63 @@ def test_the_rate_of_a_minute_counts_only_what_is_known_of_it() -> None:
     assert list(rates[:2]) == pytest.approx([10.0, 10.0])
     assert math.isnan(rates[2])
     assert rates[3] == 0.0
+
+
+def test_a_replica_of_a_language_model_serves_what_it_would_serve_alone() -> None:
+    played = llm_case([(0, 2.0)], seconds=4 * 3600.0)
+    score = play(played, told(lambda seat: {"cpu": 1, "gpu": 0})[0], knobs={}, variants=("cpu",)).score
+
+    arrivals = played.demand.arrivals(seed=0).until(4 * 3600.0)
+    ended = LlmServer(LLM).advance(CHAT.stream(seed=0).of(arrivals), 4 * 3600.0)
+    assert score.requests == len(ended) > 20_000
+    assert score.good == np.count_nonzero(ended.finished & (ended.end_to_end <= 4.0)) < score.requests
+    assert score.dropped == np.count_nonzero(~ended.finished)
+
+
+def test_recorded_requests_keep_their_own_lengths_whoever_serves_them() -> None:
+    """Every hundredth answer takes 15 s of steps of 21 ms, the others none: exactly those miss."""
+    times = np.arange(1.0, 3600.0, 2.0)
+    outputs = np.where(np.arange(len(times)) % 100 == 7, 700.0, 2.0)
+    record = TokenRecord(input_tokens=np.full(len(times), 5.0), output_tokens=outputs)
+    made_up = llm_case([(0, 1.0)], seconds=3600.0, lengths=record)
+    played = replace(made_up, demand=replace(made_up.demand, curve=None, times=times, tokens=record))
+    for count in (1, 3):
+        score = play(played, told(lambda seat, n=count: {"cpu": n})[0], knobs={}, variants=("cpu",)).score
+        assert (score.requests, score.requests - score.good) == (len(times), np.count_nonzero(outputs > 2))
+
+
+def test_a_language_model_gives_the_same_course_twice_and_every_policy_meets_the_same_requests() -> None:
+    played = llm_case([(0, 2.0), (1200, 20.0), (2400, 2.0)], seconds=2400, startup_cv=0.3, routing=Routing.LEAST_LOADED)
+    one, two = (play(played, tightrope.KIND, knobs={}, variants=BOTH) for _ in range(2))
+    other = play(played, told(lambda seat: {"cpu": 9})[0], knobs={}, variants=BOTH)
+
+    assert one.score == two.score
+    assert list(one.steps) == list(two.steps)
+    assert other.score.requests == pytest.approx(one.score.requests, abs=60)
+
+
+def test_routing_that_counts_serves_a_language_model_better_than_chance() -> None:
+    def attainment(routing: Routing) -> float:
+        found = llm_case([(0, 16.0)], seconds=1800.0, routing=routing)
+        kind, _ = told(lambda seat: {"cpu": 3, "gpu": 0})
+        return play(found, kind, knobs={}, variants=("cpu",)).score.attainment
+
+    assert attainment(Routing.LEAST_LOADED) > attainment(Routing.EVEN) + 0.01
+
+
+def test_a_stopped_replica_of_a_language_model_finishes_in_its_time_and_else_loses_what_it_has() -> None:
+    long = replace(CHAT, mean_output_tokens=400.0, cv_output=0.0)  # 8 s and more
+    for drain, lost in ((60.0, False), (1.0, True)):
+        found = llm_case([(0, 0.6)], seconds=600.0, lengths=long, drain_seconds=drain)
+        kind, _ = told(lambda seat: {"cpu": 4 if seat.now < 300 else 3, "gpu": 0})
+        score = play(found, kind, knobs={}, variants=("cpu",)).score
+        assert (score.dropped > 0) is lost
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_policy_can_be_played_on_a_language_model(kind) -> None:
+    variants = BOTH if kind.reach == "all pools" else ("cpu",)
+    wave = [(0, 2.0), (450, 12.0), (900, 2.0)]
+    score = play(llm_case(wave, seconds=900.0), kind, knobs=dict(kind.defaults), variants=variants).score
+    assert score.requests > 5_000
+    assert score.cost > 0

@@ -85,6 +85,9 @@ def crd() -> None:
 _Servers = Annotated[
     Path | None, _flag("YAML file: how a replica of each variant works [as the spec's capacity says].")
 ]
+_Tokens = Annotated[
+    str | None, _flag("For language models: how long requests are, as YAML or a CSV file [as the trace says].")
+]
 _From = Annotated[
     str | None, typer.Option("--from", help="With --prometheus: begin, as in 30d, RFC 3339 or unix seconds.")
 ]
@@ -126,6 +129,7 @@ def replay(
     tuned: Annotated[bool, _flag("Also search the settings of every peer for the cheapest in hindsight.")] = False,
     bounds: Annotated[bool, _flag("Also find the cheapest schedule for somebody who knows every arrival.")] = False,
     servers: _Servers = None,
+    tokens: _Tokens = None,
     events: _Events = None,
     billing_minimum: _Minimum = "60s",
     billing_step: _BillingStep = "1s",
@@ -179,6 +183,7 @@ def compare(
     ),
     processes: Annotated[int | None, _flag("Side by side [one a core].")] = None,
     servers: _Servers = None,
+    tokens: _Tokens = None,
     events: _Events = None,
     billing_minimum: _Minimum = "60s",
     billing_step: _BillingStep = "1s",

@@ -4,6 +4,7 @@ A replay asks for every variant whose server is described, the lab for every var
 then rests on the server as it works, and not on a capacity that somebody states or has learned.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -11,8 +12,12 @@ import numpy as np
 
 from tightrope.dataplane.arrivals import RandomArrivals
 from tightrope.dataplane.curve import RateCurve
+from tightrope.dataplane.llm import LlmServer
+from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.server_model import ServerModel
 from tightrope.dataplane.servers import Server
+from tightrope.dataplane.tokens import Lengths
 
 _REQUESTS: Final = 400_000  # misses come in clusters: fewer would leave a tenth of doubt or more
 _HALVINGS: Final = 8
@@ -21,31 +26,68 @@ _STEPS: Final = 50
 _ARRIVALS_SEED: Final = 1
 _SERVER_SEED: Final = 1001
 
+Serve = Callable[[Floats, float], Floats]  # arrivals, until: seconds of those that ended, NaN for the dropped
+
 
 @cache
 def capacity(model: ServerModel, *, threshold_seconds: float, percent: float) -> float:
-    """The most Poisson requests per second of which `percent` still end within the threshold; 0 if none do.
+    """The most Poisson requests per second of which `percent` still end within the threshold; 0 if none do."""
+    return _largest(
+        lambda rate: good_fraction(model, rate, threshold_seconds) * 100 >= percent, saturation=model.saturation
+    )
 
-    By bisection below the saturation rate; the miss fraction grows with the rate.
-    """
-    low, high = 0.0, model.saturation
+
+def llm_capacity(model: LlmModel, lengths: Lengths, *, threshold_seconds: float, percent: float) -> float:
+    """The same for a server of a language model, with requests of these lengths in no order. What is held against the
+    threshold is the time of the whole answer."""
+    mixed = lengths.shuffled()
+
+    def within(rate: float) -> bool:
+        return llm_good_fraction(model, mixed, rate, threshold_seconds) * 100 >= percent
+
+    return _largest(within, saturation=model.saturation(mixed.averages()))
+
+
+def good_fraction(model: ServerModel, rate: float, threshold_seconds: float) -> float:
+    """Of the requests that arrive at this rate, the fraction that finish within the threshold."""
+    server = Server(model, seed=_SERVER_SEED)
+
+    def serve(arrivals: Floats, until: float) -> Floats:
+        ended = server.advance(arrivals, until)
+        return np.where(ended.finished, ended.latency, np.nan)
+
+    return _good(serve, rate, threshold_seconds)
+
+
+def llm_good_fraction(model: LlmModel, lengths: Lengths, rate: float, threshold_seconds: float) -> float:
+    """The same of requests with these lengths."""
+    server, tokens = LlmServer(model), lengths.stream(seed=_SERVER_SEED)
+
+    def serve(arrivals: Floats, until: float) -> Floats:
+        ended = server.advance(tokens.of(arrivals), until)
+        return np.where(ended.finished, ended.end_to_end, np.nan)
+
+    return _good(serve, rate, threshold_seconds)
+
+
+def _largest(within: Callable[[float], bool], *, saturation: float) -> float:
+    """By bisection below the saturation rate; the miss fraction grows with the rate."""
+    low, high = 0.0, saturation
     for _ in range(_HALVINGS):
         rate = (low + high) / 2
-        if good_fraction(model, rate, threshold_seconds) * 100 >= percent:
+        if within(rate):
             low = rate
         else:
             high = rate
     return low
 
 
-def good_fraction(model: ServerModel, rate: float, threshold_seconds: float) -> float:
-    """Of the requests that arrive at this rate, the fraction that finish within the threshold."""
+def _good(serve: Serve, rate: float, threshold_seconds: float) -> float:
     seconds = _REQUESTS / rate
     arrivals = RandomArrivals(RateCurve([(0.0, rate)]), seed=_ARRIVALS_SEED)
-    server = Server(model, seed=_SERVER_SEED)
     good = total = 0
     for end in np.linspace(seconds / _STEPS, seconds, _STEPS).tolist():
-        ended = server.advance(arrivals.until(end), end)
-        good += int(np.count_nonzero(ended.finished & (ended.latency <= threshold_seconds)))
+        ended = serve(arrivals.until(end), end)
+        good += int(np.count_nonzero(ended <= threshold_seconds))
         total += len(ended)
     return good / total if total else 1.0

@@ -54,19 +54,30 @@ class LlmModel:
         """How long so many tokens of input keep the pod at work, decoding aside."""
         return self.prefill_base_seconds + self.prefill_per_token_seconds * input_tokens
 
+    def batch(self, lengths: TokenAverages) -> int:
+        """Sequences inside when the pod is full, on average: as many as it takes, or as its cache has room for."""
+        return int(min(self.batch_limit, max(1.0, self.cache_tokens / lengths.held_tokens)))
+
     def saturation(self, lengths: TokenAverages) -> float:
         """Requests per second that one pod can finish at most, without regard to latency; inf if they are no work.
 
-        One over the time that a request takes of a pod with a full batch of B: its prefill, and its share of each of
-        its steps, (base + each * B) / B. In chunks, B - 1 sequences decode along while its prefill lasts; if that
-        alone gives all the tokens there are to give, prefill never pauses, and the batch does not fill. Where the
-        cache bounds the batch, B is what fits on average, and the true rate lower (1 % where thirty fit, 13 % where
-        three do): first come first served leaves room empty that the next in line is too long for.
+        Where the cache bounds the batch, that is what fits on average, and the true rate lower (1 % where thirty fit,
+        13 % where three do): first come first served leaves room empty that the next in line is too long for.
         """
-        batch = min(float(self.batch_limit), max(1.0, self.cache_tokens / lengths.held_tokens))
+        full = min(float(self.batch_limit), max(1.0, self.cache_tokens / lengths.held_tokens))
+        seconds = self._share_seconds(full, lengths)
+        return 1 / seconds if seconds > 0 else math.inf
+
+    def batch_seconds(self, sequences: int, lengths: TokenAverages) -> float:
+        """How long so many requests take that are inside together, from the first prefill to the last token."""
+        return sequences * self._share_seconds(float(sequences), lengths)
+
+    def _share_seconds(self, batch: float, lengths: TokenAverages) -> float:
+        """What a request takes of a pod with so many inside: its prefill, and its share of each of its steps,
+        (base + each * batch) / batch. In chunks, batch - 1 sequences decode along while its prefill lasts; if that
+        alone gives all the tokens there are to give, prefill never pauses, and the batch does not fill."""
         decoded, prefill = lengths.output_tokens - 1, self.prefill_seconds(lengths.input_tokens)
         steps = 0.0 if self.chunk_tokens is None else lengths.input_tokens / self.chunk_tokens
         along = min(decoded, (batch - 1) * steps)
         seconds = prefill + steps * self.step_base_seconds + along * self.step_per_sequence_seconds
-        seconds += (decoded - along) * self.step_seconds(batch) / batch
-        return 1 / seconds if seconds > 0 else math.inf
+        return seconds + (decoded - along) * self.step_seconds(batch) / batch

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tightrope.dataplane.fleet import Fleet
-from tightrope.dataplane.outcomes import Outcomes
+from tightrope.dataplane.fleet import Fleet, Step
+from tightrope.dataplane.llm_fleet import LlmFleet, LlmStep
+from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.llm_outcomes import LlmOutcomes
+from tightrope.dataplane.outcomes import Floats, Outcomes
+from tightrope.dataplane.server_model import ServerModel
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.events import Reclaim, Room
@@ -43,7 +47,9 @@ class Cluster:
     """The replicas of one service. Times are seconds since the replay began and never fall."""
 
     def __init__(self, service: Service, pools: Pools, assumptions: Assumptions, *, seed: int) -> None:
-        self.fleet = Fleet(seed=seed, routing=assumptions.routing)
+        kind = LlmFleet if assumptions.with_tokens else Fleet
+        self.fleet: Fleet | LlmFleet = kind(seed=seed, routing=assumptions.routing)
+        self._tokens = None if assumptions.lengths is None else assumptions.lengths.stream(seed=seed)
         self._service, self._pools, self._assumptions = service, pools, assumptions
         self._random = np.random.default_rng([seed, 1])
         self._seed, self._born = seed, 0
@@ -53,6 +59,7 @@ class Cluster:
         self._now, self._begun = -math.inf, False
         self._refused: set[str] = set()
         self._reclaims = np.random.default_rng([seed, 2])
+        self._finishes = {name: assumptions.saturation(name) for name in assumptions.servers}
         self._per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
 
     def start(self, replicas: Mapping[str, int]) -> None:
@@ -130,7 +137,14 @@ class Cluster:
             times.append(now + DRAIN_STEP_SECONDS)
         return min([events.after(now), *times])
 
-    def move(self, now: float) -> list[Outcomes]:
+    def serve(self, arrivals: Floats, until: float) -> Step | LlmStep:
+        """The ready replicas work until then, with these arrivals; each takes its lengths as it comes."""
+        if isinstance(self.fleet, Fleet):
+            return self.fleet.advance(arrivals, until)
+        assert self._tokens is not None  # no language model without them
+        return self.fleet.advance(self._tokens.of(arrivals), until)
+
+    def move(self, now: float) -> list[Outcomes | LlmOutcomes]:
         """Let everything happen that is due by now; returns what was lost with pods that did not drain in time."""
         for event in self._assumptions.events.taken(self._now, now):
             self._take_back(event)
@@ -141,16 +155,23 @@ class Cluster:
             if pod.stopped is None and pod.node is None:
                 self._place(pod, now)
             if pod.stopped is None and pod.ready_at <= now and pod.name not in self.fleet.servers:
-                model = self._assumptions.servers[pod.variant]
-                self.fleet.add(pod.name, model)
+                self._admit(pod)
         serving = [pod for pod in self._pods if pod.stopped is None and pod.name in self.fleet.servers]
-        weights = {pod.name: self._assumptions.servers[pod.variant].saturation for pod in serving}
+        weights = {pod.name: self._finishes[pod.variant] for pod in serving}
         self.fleet.set_ready(list(weights), weights)
         return lost
 
-    def _let_go(self, now: float) -> list[Outcomes]:
+    def _admit(self, pod: Pod) -> None:
+        """The pod is ready: it joins the fleet."""
+        match self.fleet, self._assumptions.servers[pod.variant]:
+            case Fleet() as fleet, ServerModel() as server:
+                fleet.add(pod.name, server)
+            case LlmFleet() as fleet, LlmModel() as server:
+                fleet.add(pod.name, server)
+
+    def _let_go(self, now: float) -> list[Outcomes | LlmOutcomes]:
         """Remove the stopped pods that are done, or whose time is up; returns what those still had inside."""
-        lost = []
+        lost: list[Outcomes | LlmOutcomes] = []
         for pod in [pod for pod in self._pods if pod.stopped is not None]:
             server = self.fleet.servers.get(pod.name)
             assert pod.stopped is not None

@@ -182,6 +182,8 @@ def key_of(job: Job, case: Case, code: str) -> str:
     hashed = hashlib.sha256(code.encode())
     hashed.update(repr((asdict(job), case.service, sorted(case.pools.items()), case.assumptions, case.seed)).encode())
     hashed.update(repr((demand.duration_seconds, demand.gaps, demand.dispersion)).encode())
+    if case.assumptions.lengths is not None:
+        hashed.update(case.assumptions.lengths.fingerprint())
     if demand.times is not None:
         hashed.update(demand.times.tobytes())
     if demand.curve is not None:

@@ -13,6 +13,7 @@ import numpy as np
 from tightrope.dataplane.arrivals import Arrivals, RandomArrivals, RecordedArrivals
 from tightrope.dataplane.curve import RateCurve
 from tightrope.dataplane.outcomes import Floats
+from tightrope.dataplane.token_records import TokenMeans, TokenPairs, TokenRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Demand:
     Either `curve` (requests per second over time; arrivals are drawn from it with this `dispersion`, 1 for Poisson) or
     `times` (ascending arrival times in seconds of every single request).
     `gaps` are stretches (start, end) in which demand is unknown: nothing is played there and nothing is scored.
+    `tokens` are the lengths of requests as they were recorded: of every single one (a TokenRecord beside `times`), of
+    some of them, or as means over time; None if the source does not say.
     `start_unix` is when second 0 was, None if the source does not say. `source` is one sentence for the report.
     """
 
@@ -33,6 +36,7 @@ class Demand:
     gaps: tuple[tuple[float, float], ...] = ()
     dispersion: float = 1.0
     start_unix: float | None = None
+    tokens: TokenRecord | TokenPairs | TokenMeans | None = None
     notes: Sequence[str] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
@@ -60,7 +64,8 @@ class Demand:
             raise ValueError(f"demand {self.name} has no requests, so that it has no mean to change")
         factor = rate * known / total
         note = f"scaled by {factor:.4g} to a mean of {rate:g} requests per second"
-        return replace(self, curve=curve.scaled(factor), times=None, notes=(*self.notes, note))
+        tokens = self.tokens.shuffled() if isinstance(self.tokens, TokenRecord) else self.tokens
+        return replace(self, curve=curve.scaled(factor), times=None, tokens=tokens, notes=(*self.notes, note))
 
     def expected(self, edges: Floats) -> Floats:
         """Requests expected (or recorded) between one edge (seconds, ascending) and the next: one fewer value."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tightrope.dataplane.fleet import Pod
+from tightrope.dataplane.llm_fleet import LlmPod
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Tally
 from tightrope.replay.seat import Counter, Gauge
 
 COUNTERS: tuple[Counter, ...] = (
     "arrivals", "finished", "good", "dropped", "latency_seconds", "queue_seconds", "busy_seconds", "ready_seconds",
+    "input_tokens", "output_tokens",
 )  # fmt: skip
 BUCKETS_PER_DOUBLING = 4
 STALE_SCRAPES = 2.5  # a newest sample older than so many intervals says nothing about now
@@ -44,6 +46,9 @@ def quantile_of(counts: Floats, bounds: Floats, q: float) -> float | None:
     return start + (float(bounds[index]) - start) * inside
 
 
+Gauges = tuple[int, int, int]  # of one replica: requests queued, running, and tokens of cache in use
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One scrape: counters (counter, variant) and latency buckets (variant, bucket) since the start, the gauges of
@@ -52,7 +57,7 @@ class Sample:
     at: float
     counters: Floats
     buckets: Floats
-    replicas: Mapping[str, Sequence[tuple[int, int]]]
+    replicas: Mapping[str, Sequence[Gauges]]
     sums: Mapping[str, Mapping[Gauge, int]]
 
 
@@ -79,6 +84,8 @@ class Meter:
         self._counters[_ROW["dropped"]] += tally.ended - finished
         self._counters[_ROW["latency_seconds"]] += tally.latency_seconds
         self._counters[_ROW["queue_seconds"]] += tally.waited_seconds
+        self._counters[_ROW["input_tokens"]] += tally.input_tokens
+        self._counters[_ROW["output_tokens"]] += tally.output_tokens
         self._buckets += tally.buckets
 
     def drop(self, count: int) -> None:
@@ -89,9 +96,9 @@ class Meter:
         """Requests that came to a variant's replicas, and replica-seconds they were at work and ready."""
         self._add(self._index[variant], arrivals=arrivals, busy_seconds=busy, ready_seconds=ready)
 
-    def scrape(self, at: float, replicas: Mapping[str, Sequence[Pod]]) -> None:
+    def scrape(self, at: float, replicas: Mapping[str, Sequence[Pod | LlmPod]]) -> None:
         """Take a sample now; `replicas` are the ready ones of each variant."""
-        gauges = {name: [(pod.queued, pod.running) for pod in pods] for name, pods in replicas.items()}
+        gauges = {name: [_gauges(pod) for pod in pods] for name, pods in replicas.items()}
         sample = Sample(
             at=at,
             counters=self._counters.copy(),
@@ -214,17 +221,28 @@ class Meter:
 _ROW: dict[str, int] = {name: row for row, name in enumerate(COUNTERS)}
 
 
-def summed(replicas: Sequence[tuple[int, int]]) -> dict[Gauge, int]:
-    """Every gauge over these replicas, each given as (queued, running)."""
-    queued, running = sum(one[0] for one in replicas), sum(one[1] for one in replicas)
-    return {"queued": queued, "running": running, "in_flight": queued + running, "ready": len(replicas)}
+def _gauges(pod: Pod | LlmPod) -> Gauges:
+    return pod.queued, pod.running, int(pod.cache_tokens_used) if isinstance(pod, LlmPod) else 0
 
 
-def _replicas(sample: Sample, variant: str | None) -> list[tuple[int, int]]:
+def summed(replicas: Sequence[Gauges]) -> dict[Gauge, int]:
+    """Every gauge over these replicas."""
+    queued, running, cache = (sum(one[place] for one in replicas) for place in range(3))
+    return {
+        "queued": queued,
+        "running": running,
+        "in_flight": queued + running,
+        "ready": len(replicas),
+        "cache_tokens": cache,
+    }
+
+
+def _replicas(sample: Sample, variant: str | None) -> list[Gauges]:
     chosen = sample.replicas if variant is None else {variant: sample.replicas.get(variant, ())}
     return [one for replicas in chosen.values() for one in replicas]
 
 
-def _read(one: tuple[int, int], name: Gauge) -> float:
-    queued, running = one
-    return {"queued": queued, "running": running, "in_flight": queued + running, "ready": 1}[name]
+def _read(one: Gauges, name: Gauge) -> float:
+    queued, running, cache = one
+    values = {"queued": queued, "running": running, "in_flight": queued + running, "ready": 1, "cache_tokens": cache}
+    return values[name]

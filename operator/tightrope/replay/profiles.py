@@ -1,12 +1,15 @@
 """What is known of each variant before a replay: how its server works, and what a team would have measured of it."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from tightrope.dataplane.server_model import Distribution, ServerModel
 from tightrope.domain.performance import capacity_at
 from tightrope.domain.spec import Pools, Service, Variant
 from tightrope.replay.assumptions import Assumptions
-from tightrope.replay.seat import VariantProfile
+from tightrope.replay.seat import LlmProfile, VariantProfile
 
 
 class ReplayError(ValueError):
@@ -38,7 +41,7 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
             f"spec.variants[{variant.name}].pool is {variant.pool}, and no such ComputePool is given (there is: "
             f"{known}): add it to the file of --pools"
         )
-    pool, model = pools[variant.pool], assumptions.servers[variant.name]
+    pool = pools[variant.pool]
     per_node = pool.replicas_per_node(variant.requests)
     if per_node < 1:
         raise ReplayError(
@@ -46,18 +49,48 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
             "requests, or name a pool with larger nodes"
         )
     capacity = _carries(service, variant, assumptions)
+    working = _working(assumptions, variant.name)
     return VariantProfile(
         name=variant.name,
         pool=variant.pool,
         capacity=capacity,
-        saturation=model.saturation,
-        service_seconds=model.batch_seconds,
-        batch_limit=model.batch_limit,
-        slots=model.slots,
+        saturation=assumptions.saturation(variant.name),
+        service_seconds=working.service_seconds,
+        batch_limit=working.batch_limit,
+        slots=working.slots,
         price_per_hour=pool.price_per_node_hour / per_node,
         time_to_ready_seconds=pool.time_to_ready_seconds,
         accelerated=pool.node.accelerators > 0,
         max_replicas=min(service.max_replicas, pool.max_nodes * per_node),
+        llm=working.llm,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Working:
+    """How a replica works, as VariantProfile has it."""
+
+    service_seconds: Callable[[int], float]
+    batch_limit: int
+    slots: int
+    llm: LlmProfile | None = None
+
+
+def _working(assumptions: Assumptions, name: str) -> _Working:
+    model, lengths = assumptions.servers[name], assumptions.lengths
+    if isinstance(model, ServerModel):
+        return _Working(service_seconds=model.batch_seconds, batch_limit=model.batch_limit, slots=model.slots)
+    assert lengths is not None
+    averages = lengths.averages()
+    return _Working(
+        service_seconds=partial(model.batch_seconds, lengths=averages),
+        batch_limit=model.batch(averages),
+        slots=1,
+        llm=LlmProfile(
+            cache_tokens=model.cache_tokens,
+            input_tokens=averages.input_tokens,
+            output_tokens=averages.output_tokens,
+        ),
     )
 
 

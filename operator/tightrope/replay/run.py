@@ -5,7 +5,7 @@ same course, and every policy meets the same requests.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from tightrope.dataplane.fleet import Pod
 from tightrope.dataplane.goals import Goal
-from tightrope.dataplane.outcomes import Floats, Outcomes
+from tightrope.dataplane.llm_fleet import LlmPod
+from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Groups
 from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
@@ -180,7 +181,7 @@ class _Run:
         sent = self._arrivals.until(end)
         for name in cluster.fleet.servers:
             self._groups.put(name, self._places[name.rsplit("-", 1)[0]])
-        step = cluster.fleet.advance(sent, end)
+        step = cluster.serve(sent, end)
         tally = self._groups.counted(cluster.fleet, step)
         ready = cluster.ready
         for name, count in ready.items():
@@ -196,7 +197,7 @@ class _Run:
         self._record.passed(end, seconds, arrived=len(sent), price=price, ready=ready, wanted=cluster.wanted)
         return gap
 
-    def _settle(self, now: float, lost: list[Outcomes]) -> None:
+    def _settle(self, now: float, lost: Sequence[Sized]) -> None:
         for outcomes in lost:
             self._record.lost(now, len(outcomes))
 
@@ -229,9 +230,9 @@ class _Run:
         wanted[largest] += max(service.min_replicas - total, 0) - max(total - service.max_replicas, 0)
         return wanted
 
-    def _servers(self) -> dict[str, list[Pod]]:
+    def _servers(self) -> dict[str, list[Pod | LlmPod]]:
         fleet = self._cluster.fleet
-        found: dict[str, list[Pod]] = {variant.name: [] for variant in self._case.service.variants}
+        found: dict[str, list[Pod | LlmPod]] = {variant.name: [] for variant in self._case.service.variants}
         for pod in fleet.ready:
             found[pod.rsplit("-", 1)[0]].append(fleet.servers[pod])
         return found

@@ -20,12 +20,15 @@ Counter = Literal[
     "queue_seconds",  # sum of the waits of answered requests
     "busy_seconds",  # replica-seconds at work: a replica with half its slots busy counts half
     "ready_seconds",  # replica-seconds ready
+    "input_tokens",  # of answered requests; 0 from servers without tokens
+    "output_tokens",  # in the answers
 ]
 Gauge = Literal[
     "queued",  # requests that wait inside replicas
     "running",  # requests being worked on
     "in_flight",  # both
     "ready",  # replicas that take requests
+    "cache_tokens",  # of the cache in use; 0 at servers without tokens
 ]
 
 
@@ -74,11 +77,22 @@ class Metrics(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmProfile:
+    """What is known of a replica that serves a language model: tokens that its cache holds, inf without a limit, and
+    the mean lengths of requests in tokens."""
+
+    cache_tokens: float
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantProfile:
     """What a team measures of one variant before it goes to production, per replica.
 
     `capacity` is requests per second within the SLO; `saturation` without regard to it. `service_seconds(b)` is how
-    long a batch of b takes on average. `price_per_hour` is the price of the node's share that a replica takes.
+    long a batch of b takes on average; with `llm`, a server of a language model, how long b requests take that are
+    inside together. `price_per_hour` is the price of the node's share that a replica takes.
     """
 
     name: str
@@ -92,6 +106,7 @@ class VariantProfile:
     time_to_ready_seconds: float
     accelerated: bool
     max_replicas: int
+    llm: LlmProfile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

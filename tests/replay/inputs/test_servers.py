@@ -23,7 +23,7 @@ def test_each_variant_has_the_server_that_the_file_describes(tmp_path: Path) -> 
     gpu: {base: 8ms, perRequest: 0.5ms, batchLimit: 16, slots: 2, distribution: lognormal, cv: 0.4, queueLimit: 64,
           timeout: 2s}
     """
-    assert read_servers(written(tmp_path, text), variants=VARIANTS) == {
+    assert read_servers(written(tmp_path, text), variants=VARIANTS).servers == {
         "cpu": ServerModel(base_seconds=0.03),
         "gpu": ServerModel(
             base_seconds=0.008, per_request_seconds=0.0005, batch_limit=16, slots=2,

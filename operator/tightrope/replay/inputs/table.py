@@ -1,4 +1,5 @@
-"""Recorded demand from a CSV file: rates, counts per step, or single requests. See docs/replay.md for the shapes."""
+"""Recorded demand from a CSV file: rates, counts per step, or single requests, with tokens or without. See
+docs/replay.md for the shapes."""
 
 import io
 import itertools
@@ -6,7 +7,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,21 +15,20 @@ import numpy as np
 
 from tightrope.dataplane.outcomes import Floats
 from tightrope.replay.demand import Demand
+from tightrope.replay.inputs.published import ALIASES, JSON_COLUMNS, PASSED_OVER, is_json_lines, json_rows
 from tightrope.replay.inputs.rows import check_separator, lines, text_of
 from tightrope.replay.inputs.steps import check_dispersion, demand_in_steps
+from tightrope.replay.inputs.trace_tokens import MEANS, TOKENS, of_requests, of_steps
 from tightrope.replay.profiles import ReplayError
 
 TIMES = {"time": 1.0, "t": 1.0, "second": 1.0, "minute": 60.0, "timestamp": 1.0}  # seconds a unit
 RATES = ("rate", "rate_rps")
-TOKENS = ("input_tokens", "output_tokens")
-DESCRIPTIVE = (
-    *TOKENS, "mean_input_tokens", "mean_output_tokens",
-    "client_cv_rate_weighted", "top_client_share", "token_coverage",
-)  # fmt: skip
-KNOWN = {*TIMES, *RATES, "requests", *DESCRIPTIVE}
+DESCRIPTIVE = (*TOKENS, *MEANS, "client_cv_rate_weighted", "top_client_share", "token_coverage")
+KNOWN = {*TIMES, *RATES, "requests", *DESCRIPTIVE, *PASSED_OVER}
 LONGEST = 5 * 366 * 86_400.0
 SHORTEST_STEP = 1e-3
 MOST_RATE = 1e7  # requests per second
+EARLIEST_UNIX = 1e8  # the year 1973: what is smaller counts from some start of its own
 LATEST_UNIX = 1e11  # the year 5138: what is larger is in milliseconds
 SHAPES = "write `time,rate` (seconds, requests per second), `minute,requests`, or one request `time` a line"
 
@@ -36,14 +36,22 @@ SHAPES = "write `time,rate` (seconds, requests per second), `minute,requests`, o
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sheet:
     """The file's cells: its header, `headed` if it stands in the first line, and what stands below. Where every cell is
-    a plain number `grid` has them all, which is twenty times as fast; else `body` has the text of each line."""
+    a plain number `grid` has them all, which is twenty times as fast; else `body` has the text of each line.
+    `published` if the names of its columns are those of a published trace."""
 
     path: Path
     text: str
     header: list[str]
     headed: bool
+    published: bool = False
     grid: Floats = field(default_factory=lambda: np.empty((0, 0)))
     body: list[tuple[int, list[str]]] | None = None
+
+    @property
+    def candidates(self) -> list[str]:
+        """The columns that may be demand."""
+        passed_over = {*DESCRIPTIVE, *(PASSED_OVER if self.published else ())}
+        return [name for name in self.header[1:] if name not in passed_over]
 
     def row(self, index: int) -> tuple[int, list[str]]:
         """A line under the header, with its number."""
@@ -81,6 +89,8 @@ class _Sheet:
         if _is_number(text):
             return self._number(line, "timestamp", text, False)
         found = _moment(text)
+        if found is None and self.published:  # in UTC, as their authors say, and not every file does
+            found = _moment(f"{text}+00:00")
         if found is None:
             raise ReplayError(
                 f"{self.path}, line {line}: timestamp is {text!r}: write unix seconds, or a time with its zone as in "
@@ -113,28 +123,28 @@ def read_demands(path: Path, *, dispersion: float = 1.0) -> list[Demand]:
     """Every demand in this file: one a column where it has several. Raises ReplayError."""
     check_dispersion(dispersion)
     sheet = _sheet(path)
-    candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
-    chosen = candidates if len(candidates) > 1 else [None]
+    chosen = sheet.candidates if len(sheet.candidates) > 1 else [None]
     return [_demand(sheet, column, dispersion) for column in chosen]
 
 
 def _demand(sheet: _Sheet, column: str | None, dispersion: float) -> Demand:
     path, times = sheet.path, _times(sheet)
-    start_unix = times[0] if sheet.header[0] == "timestamp" else None
+    start_unix = times[0] if sheet.header[0] == "timestamp" and times[0] >= EARLIEST_UNIX else None
     times = times - times[0]
-    candidates = [name for name in sheet.header[1:] if name not in DESCRIPTIVE]
-    if not candidates:
+    if not (candidates := sheet.candidates):
         if column is not None:
             raise ReplayError(f"{path}: --column {column} is not there: every line is one request")
-        if others := [name for name in sheet.header[1:] if name not in TOKENS]:
+        if others := [name for name in sheet.header[1:] if name not in (*TOKENS, *PASSED_OVER)]:
             raise ReplayError(
                 f"{path}: {', '.join(others)} are no demand: add a column of rates or of counts; {SHAPES}"
             )
-        return _requests(sheet.path, times, start_unix)
+        return _requests(sheet, times, start_unix)
     return _steps(sheet, times, _chosen(sheet, candidates, column), dispersion, start_unix)
 
 
-def _requests(path: Path, times: Floats, start_unix: float | None) -> Demand:
+def _requests(sheet: _Sheet, times: Floats, start_unix: float | None) -> Demand:
+    path = sheet.path
+    tokens, notes = of_requests(path, sheet.header, sheet.numbers)
     if times[-1] <= 0:
         raise ReplayError(f"{path}: all requests came at one time: write more of the trace")
     return Demand(
@@ -143,6 +153,8 @@ def _requests(path: Path, times: Floats, start_unix: float | None) -> Demand:
         source=f"{len(times):,} recorded requests from {path.name}, each at its own time",
         times=times,
         start_unix=start_unix,
+        tokens=tokens,
+        notes=notes,
     )
 
 
@@ -158,15 +170,25 @@ def _steps(sheet: _Sheet, times: Floats, name: str, dispersion: float, start_uni
     follows = np.append(times[1:], times[-1] + step)
     ends = np.where(follows > times + 1.5 * step, times + step, follows)
     kind = "requests per second" if name in RATES else f"requests per {step:g} s"
-    return demand_in_steps(
+    rates = _rates(sheet, name, values, ends - times)
+    found = demand_in_steps(
         name=f"{sheet.path.name}:{name}",
         source=f"{kind}, column {name} of {sheet.path.name}; arrivals in a step are drawn, dispersion {dispersion:g}",
         starts=times,
         ends=ends,
-        rates=_rates(sheet, name, values, ends - times),
+        rates=rates,
         dispersion=dispersion,
         start_unix=start_unix,
     )
+    tokens = of_steps(
+        sheet.path,
+        sheet.header,
+        lambda one: sheet.numbers(one, blank=True),
+        name=name,
+        starts=times,
+        counts=rates * (ends - times),
+    )
+    return replace(found, tokens=tokens)
 
 
 def _rates(sheet: _Sheet, name: str, values: Floats, lengths: Floats) -> Floats:
@@ -217,12 +239,19 @@ def _check_ascending(sheet: _Sheet, times: Floats) -> None:
 def _sheet(path: Path) -> _Sheet:
     """Header and cells; a file without a header gets one by the number of its columns."""
     text = text_of(path)
+    if is_json_lines(path):
+        return _Sheet(
+            path=path, text=text, header=list(JSON_COLUMNS), headed=False, published=True, grid=json_rows(text, path)
+        )
     found = lines(text, path, shape=SHAPES)
     line, first = next(found, (0, []))
     if not first:
         raise ReplayError(f"{path}: the file is empty: {SHAPES}")
     check_separator(path, line, first)
-    header = [known if (known := cell.strip().lower()) in KNOWN else cell.strip() for cell in first]
+    names = [cell.strip().lower() for cell in first]
+    published = any(name in ALIASES for name in names)
+    names = [ALIASES.get(name, name) for name in names]
+    header = [name if name in KNOWN else cell.strip() for name, cell in zip(names, first, strict=True)]
     if headed := not _is_number(header[0]):
         _check_header(path, line, header)
     elif len(header) > 2:
@@ -231,14 +260,14 @@ def _sheet(path: Path) -> _Sheet:
         header = ["time", "rate"][: len(header)]
     grid = _grid(text, skipped=line if headed else 0, columns=len(header))
     if grid is not None:
-        return _Sheet(path=path, text=text, header=header, headed=headed, grid=grid)
+        return _Sheet(path=path, text=text, header=header, headed=headed, published=published, grid=grid)
     rows = [*([] if headed else [(line, first)]), *found]
     if not rows:
         raise ReplayError(f"{path}: there is a header and nothing under it: {SHAPES}")
     for line, row in rows:
         if len(row) != len(header):
             raise ReplayError(f"{path}, line {line}: it has {len(row)} columns, the header has {len(header)}: {SHAPES}")
-    return _Sheet(path=path, text=text, header=header, headed=headed, body=rows)
+    return _Sheet(path=path, text=text, header=header, headed=headed, published=published, body=rows)
 
 
 def _check_header(path: Path, line: int, header: list[str]) -> None:
