@@ -19,6 +19,8 @@ from tightrope.dataplane.arrivals import RandomArrivals
 from tightrope.dataplane.curve import RateCurve
 from tightrope.dataplane.fleet import Fleet
 from tightrope.dataplane.goals import Goal
+from tightrope.dataplane.llm_bench import CHAT, SERVER
+from tightrope.dataplane.llm_model import LlmModel
 from tightrope.dataplane.routing import Routing
 from tightrope.dataplane.server_model import Distribution, ServerModel
 from tightrope.dataplane.tally import Groups
@@ -39,7 +41,7 @@ from tightrope.replay.profiles import server_of
 from tightrope.replay.run import Case, play
 
 STEP_SECONDS = 15.0
-THRESHOLD = 0.3
+THRESHOLD, LLM_THRESHOLD = 0.3, 30.0
 
 
 def fleet_alone(model: ServerModel, *, rate: float, pods: int, requests: float, routing: Routing) -> float:
@@ -70,11 +72,13 @@ def first_calls() -> tuple[float, float]:
     return seconds[0], seconds[1]
 
 
-def whole_replay(policy: str, *, rate: float, hours: float) -> float:
-    """Requests per second of clock time that a replay of this policy serves."""
+def whole_replay(policy: str, *, rate: float, hours: float, server: LlmModel | None = None) -> float:
+    """Requests per second of clock time that a replay of this policy serves; of the language model of `llm_bench` with
+    a `server`."""
+    threshold = THRESHOLD if server is None else LLM_THRESHOLD
     service = Service(
         key=ServiceKey(namespace="bench", name="service"),
-        objective=LatencyObjective(threshold_seconds=THRESHOLD, percent=99.0),
+        objective=LatencyObjective(threshold_seconds=threshold, percent=99.0),
         slo_window_seconds=86_400.0,
         min_replicas=1,
         max_replicas=500,
@@ -83,7 +87,7 @@ def whole_replay(policy: str, *, rate: float, hours: float) -> float:
                 name="cpu",
                 pool="cpu",
                 requests=Resources(cpu_cores=4, memory_bytes=1e9),
-                capacity=CapacityPrior(rate_per_second=rate / 20.0, at_seconds=THRESHOLD),
+                capacity=CapacityPrior(rate_per_second=rate / 20.0, at_seconds=threshold),
             ),
         ),
     )
@@ -100,7 +104,10 @@ def whole_replay(policy: str, *, rate: float, hours: float) -> float:
         service=service,
         pools={"cpu": pool},
         demand=Demand(name="bench", duration_seconds=hours * 3600.0, source="made up", curve=curve),
-        assumptions=Assumptions(servers={"cpu": server_of(service, service.variants[0])}),
+        assumptions=Assumptions(
+            servers={"cpu": server_of(service, service.variants[0]) if server is None else server},
+            lengths=None if server is None else CHAT,
+        ),
     )
     kind = kind_named(policy)
     begun = time.perf_counter()
@@ -116,6 +123,7 @@ def main() -> None:
     for name, seconds in zip(("first process, compiles", "next process, loads it"), first_calls(), strict=True):
         print(f"{name:58} {seconds:10.1f} s", flush=True)
     fleet_alone(lone, rate=100.0, pods=2, requests=10_000, routing=Routing.EVEN)
+    whole_replay("static-peak", rate=10.0, hours=0.1, server=SERVER)
     runs: list[tuple[str, Callable[[], float]]] = [
         (
             "lone requests, even split, 1000/s over 20 pods",
@@ -140,6 +148,14 @@ def main() -> None:
         ("a replay of static peak, 1000/s", lambda: whole_replay("static-peak", rate=1000.0, hours=1.5)),
         ("a replay of Tightrope, 1000/s", lambda: whole_replay("tightrope", rate=1000.0, hours=1.5)),
         ("a replay of Tightrope, 80/s", lambda: whole_replay("tightrope", rate=80.0, hours=12.0)),
+        (
+            "a replay of static peak, language model, 100/s",
+            lambda: whole_replay("static-peak", rate=100.0, hours=3.0, server=SERVER),
+        ),
+        (
+            "a replay of static peak, language model, 10/s",
+            lambda: whole_replay("static-peak", rate=10.0, hours=24.0, server=SERVER),
+        ),
     ]
     for name, run in runs:
         print(f"{name:58} {run() / 1e6:10.2f} million requests/s", flush=True)

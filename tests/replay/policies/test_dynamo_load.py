@@ -9,6 +9,7 @@ from replay.seats import profile, seat, seen, setting
 
 from tightrope.replay.policies.dynamo_load import KIND, seconds_behind, turn
 from tightrope.replay.run import play
+from tightrope.replay.seat import LlmProfile
 
 
 def first_token(own_tokens, slope=1e-5, constant=1e-3):
@@ -95,3 +96,11 @@ def test_in_a_replay_it_moves_by_one_and_waits_for_every_start():
     ups = [at for (_, earlier), (at, later) in itertools.pairwise(steps) if later > earlier]
     assert all(later - earlier >= 20.0 for earlier, later in itertools.pairwise(ups))  # the time to ready
     assert steps[-1][1] >= 4
+
+
+def test_none_goes_whose_cache_the_others_could_not_hold():
+    llm = profile(llm=LlmProfile(cache_tokens=1_000.0, input_tokens=30.0, output_tokens=20.0))
+    policy = KIND.build(setting(llm, knobs=KIND.defaults))
+    for used, replicas in (([499.0, 499.0], 1), ([400.0, 501.0], 2)):
+        found = seat(0.0, seen(2), per_replica_of_in_flight=[1, 1], per_replica_of_cache_tokens=used)
+        assert policy.wanted(found)["cpu"] == replicas

@@ -8,6 +8,7 @@ from replay.seats import profile, seat, seen, setting
 
 from tightrope.replay.policies.wva_v1 import KIND, moved, turn
 from tightrope.replay.run import play
+from tightrope.replay.seat import LlmProfile
 
 CHEAP = profile("v2-cheap", price_per_hour=5.0)
 MEDIUM = profile("v3-medium", price_per_hour=15.0)
@@ -109,3 +110,18 @@ def test_in_a_replay_it_moves_by_one_at_full_minutes_and_follows_the_load():
     assert all((step.at - 7.5) % 60.0 == 0.0 for step in course.steps)
     wanted = course.timeline.wanted["cpu"]
     assert wanted[480 // 15 :].min() > wanted[: 300 // 15].max()
+
+
+def test_with_a_language_model_it_reads_the_cache_and_not_how_busy_the_replica_is():
+    llm = profile(llm=LlmProfile(cache_tokens=10_000.0, input_tokens=300.0, output_tokens=200.0))
+    policy = KIND.build(setting(llm, knobs=KIND.defaults))
+
+    def asked(newest: list[float], most: float) -> int:
+        values = {"per_replica_of_cache_tokens": newest, "gauge_max_of_cache_tokens": most}
+        found = seat(0.0, seen(2), utilisation=1.0, per_replica_of_queued=[0.0, 0.0], **values)
+        return policy.wanted(found)["cpu"]
+
+    assert asked([7_500.0, 7_500.0], 15_000.0) == 3
+    assert asked([1_000.0, 1_000.0], 15_000.0) == 3  # the minute's most, shared out
+    assert asked([5_000.0, 5_000.0], 10_000.0) == 2
+    assert asked([3_000.0, 3_000.0], 6_000.0) == 1

@@ -2,12 +2,13 @@
 tokens, of which 80 % count, are 16 000 places here) and on cases worked by hand."""
 
 import pytest
-from replay.cases import case
+from replay.cases import case, llm_case
 from replay.seats import profile, seat, seen, setting
 
 from tightrope.replay.policies.cost_aware import Offer
 from tightrope.replay.policies.wva_v2 import KIND, Held, lacking
 from tightrope.replay.run import play
+from tightrope.replay.seat import LlmProfile
 
 
 def held():
@@ -113,3 +114,35 @@ def test_in_a_replay_it_follows_a_step_and_comes_down_five_minutes_after_it():
     wanted = course.timeline.wanted["cpu"]
     assert wanted[600 // 15 - 1] > 2 * wanted[0]
     assert wanted[870 // 15] >= wanted[600 // 15 - 1] > wanted[-1]
+
+
+LLM = LlmProfile(cache_tokens=16_000.0, input_tokens=300.0, output_tokens=200.0)
+
+
+def language_model(batch_limit: int = 64, **values):
+    policy = KIND.build(setting(profile(batch_limit=batch_limit, llm=LLM), knobs=KIND.defaults))
+    return policy.wanted(seat(0.0, seen(2), **values))
+
+
+def test_with_a_language_model_demand_is_the_cache_in_use_and_what_those_that_wait_will_need():
+    # 64 sequences of 400 tokens are more than 80 % of the cache, 12 800 tokens.
+    assert language_model(gauge_max_of_cache_tokens=21_000.0, gauge_max_of_queued=0.0) == {"cpu": 2}  # 24 706 of 25 600
+    assert language_model(gauge_max_of_cache_tokens=21_000.0, gauge_max_of_queued=4.0) == {"cpu": 3}  # 27 059
+    short = {"rate_of_input_tokens": 30.0, "rate_of_output_tokens": 20.0, "rate_of_finished": 1.0}  # 50 a request
+    assert language_model(gauge_max_of_cache_tokens=21_000.0, gauge_max_of_queued=4.0, **short) == {"cpu": 2}
+    assert language_model(gauge_max_of_cache_tokens=None, gauge_max_of_queued=4.0) == {"cpu": 2}
+
+
+def test_a_small_batch_holds_less_than_its_cache_and_a_queue_shows_how_much():
+    # 16 sequences of 300 + 100 tokens.
+    assert language_model(batch_limit=16, gauge_max_of_cache_tokens=11_000.0, gauge_max_of_queued=0.0) == {"cpu": 3}
+    crowded = {"per_replica_of_queued": [6.0, 6.0], "per_replica_of_cache_tokens": [5_000.0, 5_000.0]}
+    # 5 000 in use in each while six wait: 11 000 / 0.85 = 12 941 are three replicas, 20 000 / 0.85 five.
+    assert language_model(gauge_max_of_cache_tokens=11_000.0, gauge_max_of_queued=0.0, **crowded) == {"cpu": 3}
+    assert language_model(gauge_max_of_cache_tokens=20_000.0, gauge_max_of_queued=0.0, **crowded) == {"cpu": 5}
+
+
+def test_in_a_replay_of_a_language_model_it_follows_a_step():
+    demand = llm_case([(0, 5.0), (300, 5.0), (300, 25.0)], seconds=1200)
+    wanted = play(demand, KIND, knobs=KIND.defaults, variants=("cpu",)).timeline.wanted["cpu"]
+    assert wanted[-1] > 2 * wanted[200 // 15]

@@ -9,7 +9,8 @@ has nothing comparable. Its default budget of 8 GPUs is the pool's maximum here.
 SLA as a share of the threshold.
 
 There latency is the time to the first token, by regression over tokens that wait; here it is the time that a request
-would take behind all those that a replica has inside, from the profile.
+would take behind all those that a replica has inside, from the profile. With language models there is none fewer if
+what the caches hold would not fit those that are left.
 """
 
 import math
@@ -39,8 +40,16 @@ class DynamoLoad:
         loads = seat.metrics.per_replica("in_flight", self._profile.name).tolist()
         if not loads or seen.starting or len(loads) != seen.wanted:
             return None
-        asked = seen.wanted + turn(loads, self._seconds, sla_seconds=self._sla, sensitivity=self._sensitivity)
-        return min(max(asked, self._least), self._most)
+        change = turn(loads, self._seconds, sla_seconds=self._sla, sensitivity=self._sensitivity)
+        if change < 0 and not self._fits(seat, len(loads) - 1):
+            change = 0
+        return min(max(seen.wanted + change, self._least), self._most)
+
+    def _fits(self, seat: Seat, left: int) -> bool:
+        """Whether the caches of those that are left hold what all of them do now."""
+        llm = self._profile.llm
+        used = seat.metrics.per_replica("cache_tokens", self._profile.name)
+        return llm is None or all(one * (left + 1) / left < llm.cache_tokens for one in used.tolist())
 
     def _seconds(self, load: float) -> float:
         return seconds_behind(self._profile, load)

@@ -6,13 +6,18 @@ room of the others under 10 % or 3 requests, the cheapest variant gets one more;
 replica fewer (N / (N - 1)), the dearest with more than one loses one. Nothing moves while replicas are starting. Only
 variants with samples are seen. Knobs: the two spare triggers.
 
-A request/response server has no KV cache: the share of the last minute in which a replica worked stands for it (the
-same for all of a variant, behind an even split), and until two samples are there the share of its places taken in the
-one. Waiting requests: those of the newest scrape, or the minute's largest sum over the variant shared out, if larger.
+With language models the share is that of the cache in use: the newest scrape's, or the minute's largest sum over the
+variant shared out, if larger. A request/response server has no KV cache: the share of the last minute in which a
+replica worked stands for it (the same for all of a variant, behind an even split), and until two samples are there the
+share of its places taken in the one. Waiting requests: those of the newest scrape, or the minute's largest sum over the
+variant shared out, if larger.
 Its wish is carried out at once; there an HPA does it, which can only be slower.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
 
@@ -52,6 +57,11 @@ def loads_of(seat: Seat, profile: VariantProfile) -> list[Load]:
     if not queues:
         return []
     shared_out = (seat.metrics.gauge_max("queued", WINDOW_SECONDS, name) or 0.0) / len(queues)
+    if profile.llm is not None and math.isfinite(profile.llm.cache_tokens):
+        used = seat.metrics.per_replica("cache_tokens", name)
+        most = (seat.metrics.gauge_max("cache_tokens", WINDOW_SECONDS, name) or 0.0) / len(queues)
+        shares = (np.maximum(used, most) / profile.llm.cache_tokens).tolist()
+        return [(share, max(queue, shared_out)) for share, queue in zip(shares, queues, strict=True)]
     busy = seat.metrics.utilisation(WINDOW_SECONDS, name)
     if busy is not None:
         return [(busy, max(queue, shared_out)) for queue in queues]

@@ -7,6 +7,10 @@ requests or more wait, else the mean of the last ten such observations; a varian
 without replicas what it held last. An HPA carries it out, with a window of 300 s on the way down; its tolerance of
 10 % is not applied, which would keep large fleets from small steps. Knobs: the two thresholds.
 
+With language models the unit is tokens: demand is the cache in use, and for each request that waits the mean input and
+output of the last five minutes. To begin with a replica holds what its largest batch does on average, input and half of
+the output each, if that is less than 80 % of its cache (the limit on tokens in a batch of prefills is not known here).
+
 A request/response server has no tokens: capacity is requests inside, out of its slots times its largest batch, and
 demand is the largest number inside all replicas during the last minute (it adds up each replica's largest, which is
 no less). Tokens compare hardware, places do not say how fast they are: so it gets each pool in turn, where the real one
@@ -20,18 +24,20 @@ from statistics import median
 
 from tightrope.replay.policies.cost_aware import Offer, chosen
 from tightrope.replay.policies.variant_hpas import VariantHpas
-from tightrope.replay.seat import PolicyKind, Seat, Setting, VariantProfile
+from tightrope.replay.seat import Counter, Gauge, LlmProfile, PolicyKind, Seat, Setting, VariantProfile
 
 INTERVAL_SECONDS = 15.0
 WINDOW_SECONDS = 60.0
+LENGTHS_SECONDS = 300.0
+TOKENS: tuple[Counter, ...] = ("input_tokens", "output_tokens")
 HOLDS, CROWDED, OBSERVATIONS = 0.80, 5.0, 10
 
 
 class Held:
-    """How many requests a replica of one variant holds, as far as it has been observed."""
+    """How many requests, or tokens of a language model, a replica of one variant holds, as far as it was observed."""
 
     def __init__(self, profile: VariantProfile) -> None:
-        self._known = HOLDS * profile.slots * profile.batch_limit
+        self._known = HOLDS * profile.slots * profile.batch_limit if profile.llm is None else tokens_held(profile)
         self._observed: deque[float] = deque(maxlen=OBSERVATIONS)
         self._last: float | None = None
 
@@ -57,10 +63,11 @@ class WvaV2:
         self._up, self._down = setting.knobs["scale_up"], setting.knobs["scale_down"]
         self._held = {profile.name: Held(profile) for profile in setting.variants}
         self._hpas = VariantHpas(setting.variants)
+        self._llm = setting.variants[0].llm
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
         replicas = {profile.name: seat.variants[profile.name].wanted for profile in self._profiles}
-        demand = seat.metrics.gauge_max("in_flight", WINDOW_SECONDS)
+        demand = demand_in_tokens(seat, self._llm) if self._llm else seat.metrics.gauge_max("in_flight", WINDOW_SECONDS)
         if demand is None:
             return replicas
         offers = [self._offer(seat, profile) for profile in self._profiles]
@@ -70,7 +77,8 @@ class WvaV2:
 
     def _offer(self, seat: Seat, profile: VariantProfile) -> Offer:
         waiting = seat.metrics.per_replica("queued", profile.name).tolist()
-        running = seat.metrics.per_replica("running", profile.name).tolist()
+        unit: Gauge = "running" if profile.llm is None else "cache_tokens"
+        running = seat.metrics.per_replica(unit, profile.name).tolist()
         return Offer(
             name=profile.name,
             price=profile.price_per_hour,
@@ -78,6 +86,27 @@ class WvaV2:
             count=seat.variants[profile.name].wanted,
             most=profile.max_replicas,
         )
+
+
+def tokens_held(profile: VariantProfile) -> float:
+    """Tokens that a replica holds before anything has been observed."""
+    assert profile.llm is not None
+    each = profile.llm.input_tokens + profile.llm.output_tokens / 2.0
+    return min(HOLDS * profile.llm.cache_tokens, profile.batch_limit * each)
+
+
+def demand_in_tokens(seat: Seat, llm: LlmProfile) -> float | None:
+    """Tokens inside all replicas and of all that wait, the most of the last minute; None without samples. Lengths are
+    the profile's until something has been answered."""
+    metrics = seat.metrics
+    inside, waiting = metrics.gauge_max("cache_tokens", WINDOW_SECONDS), metrics.gauge_max("queued", WINDOW_SECONDS)
+    if inside is None or waiting is None:
+        return None
+    tokens = [metrics.rate(counter, LENGTHS_SECONDS) for counter in TOKENS]
+    answered = metrics.rate("finished", LENGTHS_SECONDS)
+    if not answered or tokens[0] is None or tokens[1] is None:
+        return inside + waiting * (llm.input_tokens + llm.output_tokens)
+    return inside + waiting * (tokens[0] + tokens[1]) / answered
 
 
 def lacking(seat: Seat, offers: Sequence[Offer], demand: float, *, up: float, down: float) -> tuple[float, float]:
@@ -96,5 +125,5 @@ KIND = PolicyKind(
     build=WvaV2,
     defaults={"scale_up": 0.85, "scale_down": 0.70},
     knobs={"scale_up": (0.5, 0.85, 2.0, 5.0, 10.0, 20.0), "scale_down": (0.4, 0.7, 2.0, 5.0)},
-    memory_seconds=120.0,
+    memory_seconds=LENGTHS_SECONDS + 60.0,
 )
