@@ -17,6 +17,8 @@ from tightrope.replay.profiles import ReplayError
 from tightrope.replay.run import Case
 from tightrope.replay.table import FORMATS
 
+KINDS_OF_FILES = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz")
+
 
 def comparison(
     *, traces: Path, dispersion: float, mean_rate: float | None, spec: Path, pools: Path, service_name: str | None,
@@ -57,10 +59,10 @@ def counting(bar: Progress) -> Callable[[int, int], None]:
 
 
 def demands_in(folder: Path, *, dispersion: float, mean_rate: float | None) -> list[Demand]:
-    """Every demand of every CSV file of the folder, or of one file, in the order of their names. Raises ReplayError."""
-    files = [folder] if folder.is_file() else sorted([*folder.glob("*.csv"), *folder.glob("*.csv.gz")])
+    """Every demand of every file of the folder, or of one file, in the order of their names. Raises ReplayError."""
+    files = [folder] if folder.is_file() else sorted(file for kind in KINDS_OF_FILES for file in folder.glob(kind))
     if not files:
-        raise ReplayError(f"--traces {folder}: there is no .csv or .csv.gz file: write a folder with at least one")
+        raise ReplayError(f"--traces {folder}: there is no .csv or .jsonl file: write a folder with at least one")
     found = [demand for file in files for demand in read_demands(file, dispersion=dispersion)]
     if mean_rate is None:
         return found

@@ -1,5 +1,7 @@
 """Servers of language models and the lengths of their requests in plain words. `assumptions` says them aloud."""
 
+import math
+
 from tightrope.dataplane.llm_model import LlmModel
 from tightrope.dataplane.token_records import TokenCourse, TokenPairs, TokenRecord
 from tightrope.dataplane.tokens import Lengths, TokenMix
@@ -8,11 +10,12 @@ from tightrope.dataplane.tokens import Lengths, TokenMix
 def server_in_words(model: LlmModel) -> str:
     """How one replica works."""
     each, token = model.step_per_sequence_seconds * 1000, model.prefill_per_token_seconds * 1000
+    cache = "has no limit" if math.isinf(model.cache_tokens) else f"holds {model.cache_tokens:,.0f} tokens"
     chunks = "" if model.chunk_tokens is None else f", in chunks of {model.chunk_tokens} tokens"
     return (
         f"gives each of up to {model.batch_limit} sequences a token in {model.step_base_seconds * 1000:.3g} ms "
         f"+ {each:.3g} ms a sequence, and works on their input for {model.prefill_base_seconds * 1000:.3g} ms "
-        f"+ {token:.3g} ms a token{chunks}; its cache holds {model.cache_tokens:,.0f} tokens"
+        f"+ {token:.3g} ms a token{chunks}; its cache {cache}"
     )
 
 

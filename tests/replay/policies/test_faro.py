@@ -6,6 +6,7 @@ from replay.seats import profile, seat, seen, setting
 from tightrope.replay.faro.latency import utility
 from tightrope.replay.policies.faro import KIND, fewest
 from tightrope.replay.run import play
+from tightrope.replay.seat import LlmProfile
 
 RESNET = profile(service_seconds=lambda batch: 0.18 * batch, saturation=1 / 0.18, max_replicas=40)
 TARGET = 0.72
@@ -46,6 +47,17 @@ def test_what_no_count_can_hold_gets_all_there_are_and_spec_replicas_min_stays()
 def test_a_replica_with_slots_counts_as_so_many_servers():
     slots = profile(service_seconds=lambda batch: 0.18, slots=5, saturation=5 / 0.18)
     assert fewest(np.array([20.0]), slots, target=TARGET, least=1) == 1
+
+
+def test_a_language_model_counts_as_a_server_for_each_sequence_inside():
+    model = profile(
+        batch_limit=10,
+        saturation=5.0,
+        max_replicas=8,
+        llm=LlmProfile(cache_tokens=1e6, input_tokens=300.0, output_tokens=200.0),
+    )
+    assert fewest(np.array([4.0]), model, target=5.0, least=1) == 1
+    assert fewest(np.array([8.0]), model, target=5.0, least=1) == 2
 
 
 def test_it_plans_after_a_minute_and_then_at_each_full_five():

@@ -12,7 +12,8 @@ SLO's threshold.
 Departures. Faro shares a fixed cluster among jobs; with one service the trade between jobs, and the minutes in which
 new replicas do not count yet, change nothing, so that no optimiser is needed (`replay.faro` plays all jobs together).
 Its forecasts come from N-HiTS networks trained on earlier days; here a smoothed level does it. A replica with slots
-counts as so many servers, one with batches as a server of its highest throughput. Minutes without samples are left out
+counts as so many servers, one with batches as a server of its highest throughput, one of a language model as a server
+for each sequence of its largest batch, as slow as it is then. Minutes without samples are left out
 of the forecast; with none at all it holds.
 """
 
@@ -69,10 +70,11 @@ class Faro:
 
 def fewest(rates: Floats, profile: VariantProfile, *, target: float, least: int) -> int:
     """The fewest replicas that are worth as much as the most, for these rates (requests per second of each minute)."""
-    service = profile.slots / profile.saturation
+    each = profile.slots if profile.llm is None else profile.batch_limit
+    service = each / profile.saturation
 
     def worth(replicas: int) -> float:
-        servers = np.full(len(rates), float(replicas * profile.slots))
+        servers = np.full(len(rates), float(replicas * each))
         return float(utility(rates, servers, service=service, target=target).mean())
 
     low, high = least, max(profile.max_replicas, least)
