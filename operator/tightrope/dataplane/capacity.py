@@ -5,7 +5,7 @@ then rests on the server as it works, and not on a capacity that somebody states
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,7 @@ def capacity(model: ServerModel, *, threshold_seconds: float, percent: float) ->
     )
 
 
+@lru_cache(maxsize=64)  # several demands of a comparison have the same lengths
 def llm_capacity(model: LlmModel, lengths: Lengths, *, threshold_seconds: float, percent: float) -> float:
     """The same for a server of a language model, with requests of these lengths in no order. What is held against the
     threshold is the time of the whole answer."""

@@ -1,5 +1,5 @@
 """Lengths that were recorded: request by request, drawn from a record, or scaled to means that change in time. A replay
-builds these of a trace."""
+builds these of a trace. What holds arrays is equal to itself alone; `fingerprint` says what is alike."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from tightrope.dataplane.tokens import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TokenPairs:
     """Whole tokens of input and of output of requests that were seen, 1 or more, two arrays of one length, not empty.
     Each that comes has the lengths of one of them, drawn at random: input and output go together as they were."""
@@ -38,7 +38,7 @@ class TokenPairs:
         return _digest(type(self).__name__, self.input_tokens, self.output_tokens)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TokenRecord:
     """The lengths of every single request of a trace, in the order in which they came."""
 
@@ -58,7 +58,7 @@ class TokenRecord:
         return _digest(type(self).__name__, self.input_tokens, self.output_tokens)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TokenMeans:
     """Mean tokens of the requests from each of `starts` (seconds, ascending, the first is 0) until the next, and how
     many requests there were then (`weights`, relative); NaN where nobody knows, as where there were none."""

@@ -5,6 +5,7 @@ for their averages to say what a pod can carry.
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -110,7 +111,7 @@ class TokenStream(Protocol):
         ...
 
 
-class Lengths(Protocol):
+class Lengths(Hashable, Protocol):
     """Which lengths the requests of a service have."""
 
     def stream(self, *, seed: int) -> TokenStream:
