@@ -5,7 +5,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from tightrope.domain.spec import Metric, Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Stale:
 
 Signal: TypeAlias = Known | Missing | Stale
 
+NOTHING_FINISHED: Final = "no finished requests were seen"
+
 
 def lower_bound(signal: Signal) -> float | None:
     """What the signal proves at the least: its value, or the part of it that was seen; None if nothing was."""
@@ -58,7 +62,8 @@ def describe(signal: Signal) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """Requests finished in a stretch of time, as rates per second over that stretch.
+    """Requests finished in a stretch of time (gaps between tokens, for an objective about these), as rates per second
+    over that stretch.
 
     `good_low` and `good_high` bound the requests at or under the threshold: they differ when the threshold lies
     between two histogram buckets. 0 <= good_low <= good_high <= total.
@@ -77,7 +82,8 @@ class VariantState:
     minReadySeconds). `serving_demand` is the arrivals per second that reach this variant's pods; `utilisation` is
     0..1 of what the pods requested (CPU) or of the device (GPU). `startup_seconds` are creation-to-ready times of
     pods now alive. `unschedulable_since` is the creation time of the oldest pod that no node can take, or None.
-    `refused` is the API server's sentence when pods were refused (a quota), or None.
+    `refused` is the API server's sentence when pods were refused (a quota), or None. `outcomes` are judged by the
+    leading objective, `further_outcomes` by the others; what is unknown is absent.
     """
 
     wanted: int | None
@@ -93,6 +99,7 @@ class VariantState:
     startup_seconds: tuple[float, ...] = ()
     other_writer: str | None = None
     unavailable: str | None = None
+    further_outcomes: Mapping[Metric, Outcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +107,9 @@ class Observation:
     """One service at one tick. `at` is unix seconds.
 
     `demand` is arrivals per second over all variants; `outcomes` what finished in the rate window, None when
-    unknown, with `outcomes_missing` saying why; `ledger` adds the finished requests of earlier stretches (a list
-    of (start, seconds, Outcomes)) when history was re-read: at start, and after an outage.
+    unknown, with `outcomes_missing` saying why; `outcome_history` adds the finished requests of earlier stretches (a
+    list of (start, seconds, Outcomes)) when history was re-read: at start, and after an outage. These are judged by the
+    leading objective; `further_outcomes` and `further_history` by the others.
     """
 
     at: float
@@ -115,3 +123,15 @@ class Observation:
     demand_history: tuple[tuple[float, float], ...] = ()
     outcome_history: tuple[tuple[float, float, Outcomes], ...] = ()
     threshold_note: str | None = None
+    further_outcomes: Mapping[Metric, Outcomes | Missing] = field(default_factory=dict)
+    further_history: Mapping[Metric, tuple[tuple[float, float, Outcomes], ...]] = field(default_factory=dict)
+
+    def judged_by(self, metric: Metric, service: Service) -> Outcomes | Missing:
+        """What finished, as the service's objective of this metric judges it."""
+        if metric is not service.objective.metric:
+            return self.further_outcomes.get(metric, Missing(reason=NOTHING_FINISHED))
+        return self.outcomes or Missing(reason=self.outcomes_missing or NOTHING_FINISHED)
+
+    def history_of(self, metric: Metric, service: Service) -> tuple[tuple[float, float, Outcomes], ...]:
+        """What was read again of earlier stretches, as the service's objective of this metric judges it."""
+        return self.outcome_history if metric is service.objective.metric else self.further_history.get(metric, ())

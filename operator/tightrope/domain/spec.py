@@ -7,6 +7,7 @@ the names: seconds, per second, currency per node-hour, bytes, cores.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -89,16 +90,44 @@ class Variant:
     capacity: CapacityPrior | None = None
 
 
+class Metric(StrEnum):
+    """What an objective is about: the whole answer, its first token, the gaps between its tokens, or its failure."""
+
+    LATENCY = "latency"
+    TTFT = "ttft"
+    ITL = "itl"
+    ERRORS = "errors"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyObjective:
-    """`percent` of requests at or under `threshold_seconds`."""
+    """`percent` of requests at or under `threshold_seconds`; with metric `itl`, of the gaps between tokens."""
 
     threshold_seconds: float
     percent: float
+    metric: Metric = Metric.LATENCY
 
     @property
     def allowed_miss_fraction(self) -> float:
         return 1.0 - self.percent / 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorsObjective:
+    """`percent` of requests answered without a server error."""
+
+    percent: float
+
+    @property
+    def metric(self) -> Metric:
+        return Metric.ERRORS
+
+    @property
+    def allowed_miss_fraction(self) -> float:
+        return 1.0 - self.percent / 100.0
+
+
+Objective: TypeAlias = LatencyObjective | ErrorsObjective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +143,11 @@ class Behavior:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One InferenceDeployment. `variants` is never empty and its names are unique. `descents_paused` says that nothing
-    of it may shrink for now; what its spec commands is carried out all the same."""
+    of it may shrink for now; what its spec commands is carried out all the same.
+
+    `objective` is the leading one, the first of the spec that has a threshold: reports and peers judge by it.
+    `further_objectives` must hold as well; no two objectives are about the same metric.
+    """
 
     key: ServiceKey
     objective: LatencyObjective
@@ -126,6 +159,12 @@ class Service:
     descents_paused: bool = False
     behavior: Behavior = field(default_factory=Behavior)
     budget_policy: BudgetPolicy = BudgetPolicy.BALANCED
+    further_objectives: tuple[Objective, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the leading one first."""
+        return (self.objective, *self.further_objectives)
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; KeyError if there is none."""
