@@ -10,15 +10,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tightrope.domain import error_budget, explain, performance
+from tightrope.domain import accounts, error_budget, explain, performance
 from tightrope.domain.allocate import replicas_for
 from tightrope.domain.capacity_room import nodes_used
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.observation import Observation
-from tightrope.domain.plan import Decision, Reason, SetReplicas, VariantBelief
+from tightrope.domain.plan import BudgetState, Decision, Reason, SetReplicas, VariantBelief
 from tightrope.domain.propose import Proposal, propose
 from tightrope.domain.situation import Clock, Situation, gather
-from tightrope.domain.spec import Mode, Pool, Service, ServiceKey
+from tightrope.domain.spec import Metric, Mode, Pool, Service, ServiceKey
 from tightrope.domain.stabilise import stabilised
 
 
@@ -98,6 +98,7 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
     ]
     writes.sort(key=lambda write: write.replicas < write.previous)
     running = {name: count for name, count in situation.wanted.items() if count > 0}
+    budgets = budgets_of(situation, memory)
     return Decision(
         key=service.key,
         plan=dict(proposal.plan),
@@ -110,15 +111,25 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
         beliefs=beliefs(situation),
         persisted=memory.persisted,
         alternatives=proposal.alternatives,
-        budget=error_budget.budget(
-            memory.ledger, service.objective, now=situation.now, window_seconds=service.slo_window_seconds
-        ),
+        budget=budgets.pop(service.objective.metric, None),
+        further_budgets=budgets,
+        beyond_replicas=accounts.beyond_replicas(memory.accounts),
         switching=frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
         blind=situation.blind,
         no_feasible_variant=explain.no_capacity_sentence(situation, ())
         if proposal.reason is Reason.NO_FEASIBLE_VARIANT
         else None,
     )
+
+
+def budgets_of(situation: Situation, memory: ServiceMemory) -> dict[Metric, BudgetState]:
+    """The error budget of every objective of which anything has finished."""
+    window = situation.service.slo_window_seconds
+    found = {
+        metric: error_budget.budget(account.ledger, account.objective, now=situation.now, window_seconds=window)
+        for metric, account in memory.accounts.items()
+    }
+    return {metric: state for metric, state in found.items() if state is not None}
 
 
 def required_ready(situation: Situation, proposal: Proposal) -> int:
@@ -152,6 +163,7 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
             cost_per_hour=nodes * situation.pools[variant.pool].price_per_node_hour,
             infeasible=situation.infeasible.get(name),
             retry_at=back_off.retry_at if back_off is not None and situation.now < back_off.retry_at else None,
+            bound_by=situation.bound_by[name].metric if name in situation.bound_by else None,
         )
     return found
 

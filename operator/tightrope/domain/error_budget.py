@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tightrope.domain.memory import LedgerEntry
 from tightrope.domain.observation import Outcomes
 from tightrope.domain.plan import BudgetState
-from tightrope.domain.spec import LatencyObjective
+from tightrope.domain.spec import Objective
 
 RESOLUTION = 400  # entries kept over a window; older ones are merged to that width
 BURN_FRACTION = 1.0 / 720.0  # of the window: one hour of 30 days (Google SRE Workbook, chapter 5)
@@ -86,7 +86,7 @@ def merged(entries: Sequence[LedgerEntry], *, width: float) -> tuple[LedgerEntry
 
 
 def budget(
-    ledger: Sequence[LedgerEntry], objective: LatencyObjective, *, now: float, window_seconds: float
+    ledger: Sequence[LedgerEntry], objective: Objective, *, now: float, window_seconds: float
 ) -> BudgetState | None:
     """Attainment, what is left of the budget, and how fast it burns; None while nothing has finished."""
     total = sum(entry.total for entry in ledger)

@@ -6,6 +6,7 @@ from tightrope.domain.allocate import Mix
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Alternative, Reason
 from tightrope.domain.situation import Situation
+from tightrope.domain.spec import Metric
 
 SHOWN_ALTERNATIVES = 3
 
@@ -21,8 +22,8 @@ def money(per_hour: float, situation: Situation) -> str:
     return f"{per_hour:.2f} {currency}/h"
 
 
-def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float) -> str:
-    """One sentence with the numbers behind the plan."""
+def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float, at_risk: Metric | None) -> str:
+    """One sentence with the numbers behind the plan; of several objectives it names the one that decides."""
     name = max(mix.replicas, key=lambda variant: (situation.time_to_ready[variant], variant))
     predicted, demand = situation.forecasts[name], situation.observation.demand
     now = f"demand is {demand.value:.1f}/s" if isinstance(demand, Known) else "demand is unknown"
@@ -32,7 +33,24 @@ def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float
         until = f"until {name} would be ready ({predicted.horizon_seconds:.0f}s)"
         ahead = f"up to {covered:.1f}/s must be covered {until}, by the rule {predicted.rule}"
     carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
-    return f"{LEADS[reason]}: {now}, {ahead}; {carries}{shortfall_clause(mix)}."
+    lead = f"{LEADS[reason]}{risk_clause(situation, reason, at_risk)}"
+    return f"{lead}: {now}, {ahead}; {carries}{shortfall_clause(mix)}{bound_clause(situation, mix)}."
+
+
+def risk_clause(situation: Situation, reason: Reason, at_risk: Metric | None) -> str:
+    """Which of several objectives is being missed."""
+    named = at_risk is not None and reason is Reason.SLO_AT_RISK and len(situation.service.objectives) > 1
+    return f" ({at_risk})" if named else ""
+
+
+def bound_clause(situation: Situation, mix: Mix) -> str:
+    """Which of several objectives leaves each variant of the mix its capacity: `; bound by ttft`."""
+    if len(situation.service.objectives) < 2:
+        return ""
+    metrics = {name: situation.bound_by[name].metric for name in sorted(mix.replicas)}
+    if len(set(metrics.values())) == 1:
+        return f"; bound by {next(iter(metrics.values()))}"
+    return "; bound by " + ", ".join(f"{metric} on {name}" for name, metric in metrics.items())
 
 
 def shortfall_clause(mix: Mix) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tightrope.domain.demand_history import DemandHistory
 from tightrope.domain.pressure import Pressure
 from tightrope.domain.shadows import Shadows
-from tightrope.domain.spec import LatencyObjective, ServiceKey
+from tightrope.domain.spec import Metric, Objective, ServiceKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,8 @@ class BackOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persisted:
-    """The part of the memory that the service's status keeps: the plan before any write, and what was learned."""
+    """The part of the memory that the service's status keeps: the plan before any write, and what was learned. Of
+    several objectives it keeps each variant's smallest capacity: it is safe for all of them to begin with."""
 
     plan: Mapping[str, int] | None = None
     last_switch_at: float | None = None
@@ -52,6 +53,26 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """Requests that ended while a variant had little to do, and those of them that failed; both fade."""
+
+    finished: float = 0.0
+    failed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One objective of a service: what each variant is believed to carry while it holds, its finished requests and
+    its debts. `backgrounds` are, per variant, the errors that do not come from load; only of an errors objective."""
+
+    objective: Objective
+    capacities: Mapping[str, LearnedCapacity] = field(default_factory=dict)
+    ledger: tuple[LedgerEntry, ...] = ()
+    pressure: Pressure = field(default_factory=Pressure)
+    backgrounds: Mapping[str, Background] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceMemory:
     """One service between ticks.
 
@@ -59,25 +80,22 @@ class ServiceMemory:
     had to be covered then, per variant): a descent waits until the largest of its window allows it. `planned` is the
     plan of each tick of that window. `loads` is, per variant,
     the arrivals per second per ready replica of the last ticks. `healthy_since` is when the data became whole,
-    None while it is not. `objective` is what the
-    capacities were learned for. `history` reaches back a week; `period` is the one found in it (seconds, None if
-    there is none), last looked for at `period_sought_at`. `shadows` are what the rules would have done, per variant;
-    `pressure` is what the error budget makes of it.
+    None while it is not. `history` reaches back a week; `period` is the one found in it (seconds, None if
+    there is none), last looked for at `period_sought_at`. `shadows` are what the rules would have done, per variant.
+    `accounts` has one for each objective.
     """
 
     persisted: Persisted = field(default_factory=Persisted)
-    objective: LatencyObjective | None = None
     healthy_since: float | None = None
     demand: tuple[tuple[float, float], ...] = ()
     history: DemandHistory = field(default_factory=DemandHistory)
     period: float | None = None
     period_sought_at: float | None = None
     shadows: Mapping[str, Shadows] = field(default_factory=dict)
-    pressure: Pressure = field(default_factory=Pressure)
+    accounts: Mapping[Metric, Account] = field(default_factory=dict)
     covered: tuple[tuple[float, Mapping[str, float]], ...] = ()
     planned: tuple[tuple[float, Mapping[str, int]], ...] = ()
     loads: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    ledger: tuple[LedgerEntry, ...] = ()
     last_tick_at: float | None = None
     last_descent_at: float | None = None
 

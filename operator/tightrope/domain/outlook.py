@@ -4,21 +4,22 @@
 never means a smaller plan now; then the shadows play the tick.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tightrope.domain import performance, shadows
+from tightrope.domain.accounts import hardest
 from tightrope.domain.bases import Past, bases
 from tightrope.domain.forecast import Forecast
-from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
+from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Observation
 from tightrope.domain.periods import period
-from tightrope.domain.pressure import Pressure, terms_of
+from tightrope.domain.pressure import terms_of
 from tightrope.domain.shadows import Server, Shadows
-from tightrope.domain.spec import Service
+from tightrope.domain.spec import Metric, Objective, Service
 
 SEEK_PERIOD_SECONDS = 3600.0
 
@@ -49,7 +50,13 @@ def with_period(memory: ServiceMemory, *, now: float) -> ServiceMemory:
 
 
 def server_of(
-    service: Service, belief: LearnedCapacity, *, per_node: int, startup_seconds: float, averaged_seconds: float
+    service: Service,
+    belief: LearnedCapacity,
+    *,
+    objective: Objective,
+    per_node: int,
+    startup_seconds: float,
+    averaged_seconds: float,
 ) -> Server:
     """A variant as the shadows see it."""
     return Server(
@@ -60,7 +67,7 @@ def server_of(
         per_node=max(per_node, 1),
         least=max(service.min_replicas, 1),
         most=service.max_replicas,
-        objective=service.objective,
+        objective=objective,
     )
 
 
@@ -70,10 +77,12 @@ def outlooks(
     horizons: Mapping[str, float],
     *,
     service: Service,
+    accounts: Mapping[Metric, Account],
     now: float,
     tick_seconds: float,
 ) -> dict[str, Outlook]:
-    """The outlook of every variant in `servers`, each over its horizon (seconds); empty without any demand sample."""
+    """The outlook of every variant in `servers`, each over its horizon (seconds); empty without any demand sample. A
+    miss is worth what the objective that presses hardest makes of it, whichever binds the variant."""
     if not memory.demand:
         return {}
     samples = np.array(memory.demand)
@@ -85,16 +94,18 @@ def outlooks(
         tick_seconds=tick_seconds,
     )
     level = memory.demand[-1][1]
-    terms = terms_of(service)
-    least = level * memory.pressure.least_share(terms)
+    pressing = hardest(accounts, service)
+    pressing_terms = terms_of(service, pressing.objective)
+    least = level * pressing.pressure.least_share(pressing_terms)
     found: dict[str, Outlook] = {}
     for name, server in servers.items():
         demanded = shadows.demands(bases(past, now=now, horizon_seconds=horizons[name]), server, least=least)
         before = memory.shadows.get(name) or shadows.begun(demanded, level, server, now=now)
+        terms = terms_of(service, server.objective)
         rule = shadows.chosen(
             before,
             demanded,
-            memory.pressure,
+            pressing.pressure.measured_by(pressing_terms, terms),
             server,
             level=level,
             terms=terms,
@@ -111,37 +122,6 @@ def outlooks(
             server=server,
         )
     return found
-
-
-def pressure_after(
-    memory: ServiceMemory,
-    observation: Observation,
-    ledger: Sequence[LedgerEntry],
-    service: Service,
-    *,
-    seconds: float,
-) -> Pressure:
-    """The pressure after this tick. Where history was read again it is told anew, from all that is now known."""
-    terms = terms_of(service)
-    if observation.outcome_history:
-        pressure = Pressure()
-        for entry in ledger:
-            pressure = pressure.after(
-                seconds=entry.seconds,
-                finished=entry.total,
-                missed=entry.total - entry.good,
-                terms=terms,
-            )
-        return pressure
-    seen = observation.outcomes
-    if seen is None:
-        return memory.pressure
-    return memory.pressure.after(
-        seconds=seconds,
-        finished=seen.total * seconds,
-        missed=(seen.total - seen.good_low) * seconds,
-        terms=terms,
-    )
 
 
 def known_rate(observation: Observation) -> float | None:

@@ -17,9 +17,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tightrope.domain import miss_curve
 from tightrope.domain.memory import LearnedCapacity
 from tightrope.domain.observation import Known, VariantState
-from tightrope.domain.spec import CapacityPrior, LatencyObjective
+from tightrope.domain.spec import CapacityPrior, LatencyObjective, Objective
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -51,17 +52,21 @@ def capacity_at(prior: CapacityPrior, objective: LatencyObjective) -> float:
     return prior.rate_per_second + log_odds * (1.0 / prior.at_seconds - 1.0 / objective.threshold_seconds)
 
 
-def prior_belief(prior: CapacityPrior | None, objective: LatencyObjective) -> LearnedCapacity | None:
-    """The belief before any evidence; None when nothing is stated, or when what is stated leaves no capacity."""
+def prior_belief(prior: CapacityPrior | None, objective: Objective) -> LearnedCapacity | None:
+    """The belief before any evidence; None when nothing is stated, or when what is stated leaves no capacity.
+
+    What is stated is a whole answer's latency at some load. For other objectives the load stands as it is: whoever
+    measured it looked at a replica that was well.
+    """
     if prior is None:
         return None
-    capacity = capacity_at(prior, objective)
+    capacity = capacity_at(prior, objective) if miss_curve.is_queueing(objective) else prior.rate_per_second
     return LearnedCapacity(log_mean=math.log(capacity), log_sd=PRIOR_SD) if capacity > 0 else None
 
 
-def miss_fraction(load: float, log_capacity: Floats, objective: LatencyObjective) -> Floats:
-    """Fraction of requests over the threshold at this load (per second per replica), for each ln capacity."""
-    exponent = (load - np.exp(log_capacity)) * objective.threshold_seconds
+def miss_fraction(load: float, log_capacity: Floats, objective: Objective) -> Floats:
+    """Fraction of requests that miss the objective at this load (per second per replica), for each ln capacity."""
+    exponent = miss_curve.over(load, np.exp(log_capacity), objective)
     fraction: Floats = np.clip(objective.allowed_miss_fraction * np.exp(np.minimum(exponent, 50.0)), 1e-5, 0.999)
     return fraction
 
@@ -117,7 +122,7 @@ def is_steady(loads: tuple[tuple[float, float], ...], seconds: float) -> bool:
 
 
 def learn(
-    belief: LearnedCapacity | None, evidence: Evidence | None, objective: LatencyObjective, *, seconds: float
+    belief: LearnedCapacity | None, evidence: Evidence | None, objective: Objective, *, seconds: float
 ) -> LearnedCapacity | None:
     """The belief after `seconds` more, with this evidence: Bayes on a grid, moment-matched back to a log-normal."""
     if belief is None:
@@ -138,7 +143,7 @@ def learn(
     return LearnedCapacity(log_mean=mean, log_sd=min(max(spread, MIN_SD), MAX_SD))
 
 
-def surprise(evidence: Evidence, belief: LearnedCapacity, objective: LatencyObjective) -> float:
+def surprise(evidence: Evidence, belief: LearnedCapacity, objective: Objective) -> float:
     """How badly the belief explains the misses: counted requests x Kullback-Leibler divergence, in nats.
 
     A server that changed (a new image, a slower node) contradicts what was learned; without widening, a belief that
@@ -152,7 +157,7 @@ def surprise(evidence: Evidence, belief: LearnedCapacity, objective: LatencyObje
     return min(evidence.finished, MAX_EVIDENCE) * divergence
 
 
-def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyObjective) -> Floats:
+def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: Objective) -> Floats:
     """Binomial, with the count bounded: a thousand requests of one tick share one queue and tell far less."""
     weight = min(evidence.finished, MAX_EVIDENCE) / evidence.finished
     at_peak = miss_fraction(evidence.peak, grid, objective)
@@ -162,7 +167,7 @@ def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyO
     return likelihood
 
 
-def utilisation_log_likelihood(evidence: Evidence, grid: Floats, objective: LatencyObjective) -> Floats:
+def utilisation_log_likelihood(evidence: Evidence, grid: Floats, objective: Objective) -> Floats:
     """Load over utilisation measures the saturation rate of a CPU server. Of an accelerator it only says that the
     capacity is not far below it: batches grow with load, so a device busy half the time carries more than twice as
     much, but how much of that within the threshold it does not say."""
@@ -173,13 +178,13 @@ def utilisation_log_likelihood(evidence: Evidence, grid: Floats, objective: Late
     if evidence.accelerated:
         gap = np.minimum(grid - (measured + math.log(ACCELERATOR_SHARE)), 0.0)
     else:
-        room = math.log(1.0 / objective.allowed_miss_fraction) / objective.threshold_seconds
-        gap = np.log(np.exp(grid) + room) - measured
+        capacities = np.exp(grid)
+        gap = np.log(capacities + miss_curve.room(capacities, objective)) - measured
     likelihood: Floats = -0.5 * UTILISATION_WEIGHT * (gap / UTILISATION_SD) ** 2
     return likelihood
 
 
-def first_guess(evidence: Evidence | None, objective: LatencyObjective) -> LearnedCapacity | None:
+def first_guess(evidence: Evidence | None, objective: Objective) -> LearnedCapacity | None:
     """A belief where nothing was stated: half as much again as the load that was seen to meet the SLO."""
     if evidence is None or evidence.load <= 0:
         return None
@@ -188,30 +193,30 @@ def first_guess(evidence: Evidence | None, objective: LatencyObjective) -> Learn
     guess = evidence.load * 1.5
     if evidence.utilisation is not None and evidence.utilisation >= BUSY_ENOUGH:
         saturation = evidence.load / min(evidence.utilisation, 1.0)
-        room = saturation - math.log(1.0 / objective.allowed_miss_fraction) / objective.threshold_seconds
-        guess = max(evidence.load, room)
+        guess = max(evidence.load, miss_curve.within(saturation, objective))
     return LearnedCapacity(log_mean=math.log(guess), log_sd=GUESS_SD)
 
 
-def moved(belief: LearnedCapacity, *, old: LatencyObjective, new: LatencyObjective) -> LearnedCapacity | None:
-    """The belief for another objective; None when the new one leaves no capacity of what was believed."""
+def moved(belief: LearnedCapacity, *, old: Objective, new: Objective) -> LearnedCapacity | None:
+    """The belief for another objective; None when the new one leaves no capacity of what was believed.
+
+    Only the queueing curve says how far; where it does not hold the capacity stays, and is as uncertain as a guess.
+    """
     if old == new:
         return belief
-    saturation = math.exp(belief.log_mean) + math.log(1.0 / old.allowed_miss_fraction) / old.threshold_seconds
-    capacity = saturation - math.log(1.0 / new.allowed_miss_fraction) / new.threshold_seconds
+    capacity = math.exp(belief.log_mean)
+    if not (miss_curve.is_queueing(old) and miss_curve.is_queueing(new)):
+        return LearnedCapacity(log_mean=belief.log_mean, log_sd=max(belief.log_sd, GUESS_SD))
+    saturation = capacity + float(miss_curve.room(np.array(capacity), old))
+    capacity = miss_curve.within(saturation, new)
     if capacity <= 0:
         return None
     return LearnedCapacity(log_mean=math.log(capacity), log_sd=max(belief.log_sd, PRIOR_SD))
 
 
-def is_infeasible(belief: LearnedCapacity, objective: LatencyObjective) -> bool:
-    """Whether even lone requests miss the threshold.
-
-    A server whose service time is under the threshold t misses only when requests collide, so it carries at least
-    about e/t (e the allowed miss fraction) whatever its speed; a belief under that says that the service itself is
-    too slow.
-    """
-    return math.exp(belief.log_mean) < objective.allowed_miss_fraction / objective.threshold_seconds
+def is_infeasible(belief: LearnedCapacity, objective: Objective) -> bool:
+    """Whether even lone requests miss the objective."""
+    return math.exp(belief.log_mean) < miss_curve.least_capacity(objective)
 
 
 def widened(belief: LearnedCapacity) -> LearnedCapacity:

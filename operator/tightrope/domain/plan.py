@@ -1,11 +1,11 @@
 """A decision and its parts: what to run, why, what it beat, and the writes this tick may make."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tightrope.domain.memory import Persisted
-from tightrope.domain.spec import ServiceKey
+from tightrope.domain.spec import Metric, Service, ServiceKey
 
 
 class Reason(StrEnum):
@@ -60,7 +60,8 @@ class VariantBelief:
 
     Capacities are requests per second per replica at the SLO: `capacity` is the posterior median,
     `capacity_low` the lower quantile that plans use; both None while unknown. `infeasible` says why the variant
-    cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again.
+    cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again. `bound_by` is
+    the objective that leaves it this capacity; None while that is unknown.
     """
 
     capacity: float | None
@@ -69,6 +70,7 @@ class VariantBelief:
     cost_per_hour: float
     infeasible: str | None = None
     retry_at: float | None = None
+    bound_by: Metric | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,9 @@ class Decision:
     `plan` is the mix to converge to (replicas per variant); `writes` are the steps towards it that are safe now,
     scale-ups first. `persisted` goes into the status before any write. `required_ready` is how many ready pods the
     plan needs at this instant, for the PodDisruptionBudget. `covered_demand` is the arrivals per second that the
-    plan is sized for; None if unknown. `blind` says why nothing may descend, None when the data is whole.
+    plan is sized for; None if unknown. `blind` says why nothing may descend, None when the data is whole. `budget` is
+    the leading objective's, `further_budgets` those of the others. `beyond_replicas` says in words which errors come at
+    any load, so that no plan mends them.
     """
 
     key: ServiceKey
@@ -107,3 +111,9 @@ class Decision:
     switching: bool = False
     blind: str | None = None
     no_feasible_variant: str | None = None
+    further_budgets: Mapping[Metric, BudgetState] = field(default_factory=dict)
+    beyond_replicas: str | None = None
+
+    def budget_of(self, metric: Metric, service: Service) -> BudgetState | None:
+        """The budget of the service's objective of this metric; None while nothing has finished."""
+        return self.budget if metric is service.objective.metric else self.further_budgets.get(metric)

@@ -8,9 +8,9 @@ which bounds all that moves.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tightrope.domain.spec import BudgetPolicy, LatencyObjective, Service
+from tightrope.domain.spec import BudgetPolicy, Objective, Service
 
 # A budget of a month is not spent in one week, and one of minutes is no reason to panic after seconds.
 SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 6 * 3600.0, 7 * 86_400.0
@@ -44,7 +44,7 @@ STANCES: Mapping[BudgetPolicy, Stance] = {
 class Terms:
     """What a budget is: the objective, over which window, and how it may be spent."""
 
-    objective: LatencyObjective
+    objective: Objective
     window_seconds: float
     policy: BudgetPolicy = BudgetPolicy.BALANCED
 
@@ -64,9 +64,9 @@ class Terms:
         return whole * RECENT_SHARE, whole
 
 
-def terms_of(service: Service) -> Terms:
-    """The budget of this service."""
-    return Terms(objective=service.objective, window_seconds=service.slo_window_seconds, policy=service.budget_policy)
+def terms_of(service: Service, objective: Objective) -> Terms:
+    """The budget of one of this service's objectives."""
+    return Terms(objective=objective, window_seconds=service.slo_window_seconds, policy=service.budget_policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,20 @@ class Pressure:
 
     def allowance(self, terms: Terms) -> float:
         """The share of its requests that a rule may have missed without a further price (0..1)."""
+        return terms.allowed * min(max(math.exp(-self.debts(terms)), ALLOWANCE_RANGE[0]), ALLOWANCE_RANGE[1])
+
+    def debts(self, terms: Terms) -> float:
+        """Both debts in shares of what their stretch allows, weighed: of several objectives the one with the most
+        presses hardest, and sets the price of a miss for all."""
         _, whole_scale = terms.scales(self.rate)
-        debts = self.recent_share(terms) + DEBT_WEIGHT * max(self.whole / whole_scale, 0.0)
-        return terms.allowed * min(max(math.exp(-debts), ALLOWANCE_RANGE[0]), ALLOWANCE_RANGE[1])
+        return self.recent_share(terms) + DEBT_WEIGHT * max(self.whole / whole_scale, 0.0)
+
+    def measured_by(self, terms: Terms, other: Terms) -> "Pressure":
+        """The same debts, in shares of the allowance, for another objective of the same service."""
+        if terms == other:
+            return self
+        ratio = other.allowed / terms.allowed
+        return replace(self, recent=self.recent * ratio, whole=self.whole * ratio)
 
     def least_share(self, terms: Terms) -> float:
         """The share of this moment's demand that a plan must cover at the least: all of it, unless there are savings

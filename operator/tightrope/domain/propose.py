@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tightrope.domain import explain
+from tightrope.domain import accounts, explain
 from tightrope.domain.allocate import Mix, Option, candidates, carried, priced
 from tightrope.domain.observation import Known, VariantState
 from tightrope.domain.plan import Alternative, Reason
 from tightrope.domain.situation import Situation
+from tightrope.domain.spec import Metric, Objective
 
 FALLBACK_TARGET = 0.7  # of utilisation, where demand is unknown
 FALLBACK_TRIGGER = 0.85
@@ -43,7 +44,7 @@ def propose(situation: Situation) -> Proposal:
     options = options_of(situation)
     at_risk = slo_at_risk(situation)
     if at_risk is not None:
-        options = tuple(replace(option, demand=max(option.demand, at_risk)) for option in options)
+        options = tuple(replace(option, demand=max(option.demand, at_risk.cover)) for option in options)
     service = situation.service
     mixes = candidates(options, min_replicas=service.min_replicas, max_replicas=service.max_replicas)
     if not mixes:
@@ -56,7 +57,7 @@ def propose(situation: Situation) -> Proposal:
         plan=chosen.replicas,
         targets=chosen.replicas,
         reason=reason,
-        message=explain.plan_sentence(situation, chosen, reason, covered),
+        message=explain.plan_sentence(situation, chosen, reason, covered, at_risk.metric if at_risk else None),
         cost_per_hour=chosen.cost_per_hour,
         covered=covered if covered > 0 or isinstance(situation.observation.demand, Known) else None,
         alternatives=explain.alternatives(mixes, chosen, why_not),
@@ -81,22 +82,40 @@ def options_of(situation: Situation) -> tuple[Option, ...]:
     )
 
 
-def slo_at_risk(situation: Situation) -> float | None:
-    """What to cover when requests miss although everything asked for is ready: more than the fleet carries now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtRisk:
+    """An objective that is being missed under load, and the arrivals per second to cover for its sake."""
+
+    metric: Metric
+    cover: float
+
+
+def slo_at_risk(situation: Situation) -> AtRisk | None:
+    """What to cover when requests miss although everything asked for is ready: more than the fleet carries now. Of
+    several objectives the one that misses its allowance by most is named.
 
     Only where load explains it: replicas at less than half their capacity would not be helped by company.
     """
-    observation, objective = situation.observation, situation.service.objective
-    outcomes = observation.outcomes
-    if outcomes is None or outcomes.total * situation.clock.tick_seconds < MIN_REQUESTS_TO_JUDGE:
-        return None
-    miss = (outcomes.total - outcomes.good_low) / outcomes.total
+    burns = {
+        objective.metric: burn for objective in situation.service.objectives if (burn := burn_now(situation, objective))
+    }
+    worst = max(burns, key=burns.__getitem__, default=None)
     starting = any(situation.wanted[name] > situation.ready[name] for name in situation.wanted)
-    if starting or miss <= BURN_TRIGGER * objective.allowed_miss_fraction or situation.blind:
+    if worst is None or starting or burns[worst] <= BURN_TRIGGER or situation.blind:
         return None
     carries = carried(situation.ready, situation.capacities)
-    demand = observation.demand.value if isinstance(observation.demand, Known) else 0.0
-    return carries * AT_RISK_GROWTH if carries > 0 and demand > LOADED * carries else None
+    demand = situation.observation.demand.value if isinstance(situation.observation.demand, Known) else 0.0
+    return AtRisk(metric=worst, cover=carries * AT_RISK_GROWTH) if carries > 0 and demand > LOADED * carries else None
+
+
+def burn_now(situation: Situation, objective: Objective) -> float | None:
+    """How often the allowed misses of this objective were missed in the rate window, by those that replicas may mend;
+    None with too few requests to judge."""
+    known = situation.memory.accounts
+    seen = accounts.mendable(objective.metric, known, situation.service, situation.observation)
+    if seen is None or seen.total * situation.clock.tick_seconds < MIN_REQUESTS_TO_JUDGE:
+        return None
+    return (seen.total - seen.good_low) / seen.total / objective.allowed_miss_fraction
 
 
 def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]) -> tuple[Mix, Reason, dict[str, str]]:

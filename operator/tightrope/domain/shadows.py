@@ -14,9 +14,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tightrope.domain import miss_curve
 from tightrope.domain.bases import NAMES
 from tightrope.domain.pressure import Pressure, Terms
-from tightrope.domain.spec import LatencyObjective
+from tightrope.domain.spec import Objective
 
 Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int32]
@@ -33,7 +34,6 @@ YOUNG = 0.4  # of the prior's weight left
 BOLD = np.tile(MULTIPLIERS > 1.5, len(NAMES))
 CLEARLY_BETTER = 0.99
 AS_GOOD = 1e-3
-LONGEST_BACKLOG_SECONDS = 5.0  # clients do not wait for ever
 SLOTS = 32  # how finely a start-up is followed
 # Before anything was seen each rule counts as played for a quarter of an hour, with misses (in shares of the allowance)
 # that a fleet without room to spare is suspected of: more if replicas start slowly.
@@ -77,7 +77,7 @@ class Server:
     per_node: int
     least: int
     most: int
-    objective: LatencyObjective
+    objective: Objective
 
 
 def demands(bases: Floats, server: Server, *, least: float) -> Floats:
@@ -147,19 +147,20 @@ def played(shadows: Shadows, *, rate: float, seconds: float, server: Server) -> 
 def outcome(rate: float, seconds: float, backlog: Floats, ready: Counts, server: Server) -> tuple[Floats, Floats]:
     """Misses and what is left waiting, per rule.
 
-    Below saturation the miss fraction follows the load (`performance`: e exp((load - c) t)); above it a fluid queue
-    builds up, and whoever would wait longer than the threshold misses.
+    Below saturation the miss fraction follows the load (`miss_curve`); above it a fluid queue builds up, and whoever
+    would wait longer than the objective bears misses.
     """
-    allowed, threshold = server.objective.allowed_miss_fraction, server.objective.threshold_seconds
+    allowed, patience = server.objective.allowed_miss_fraction, miss_curve.patience_seconds(server.objective)
     fleet = np.maximum(ready, 1e-9)
-    saturation = (server.believed + math.log(1.0 / allowed) / threshold) * fleet
-    over = np.minimum((rate / fleet - server.believed) * threshold, 50.0)
+    believed = np.array(server.believed)
+    saturation = (believed + miss_curve.room(believed, server.objective)) * fleet
+    over = np.minimum(miss_curve.over(rate / fleet, believed, server.objective), 50.0)
     share = np.minimum(allowed * np.exp(over), 1.0)
     arrived = rate * seconds
     left = np.maximum(backlog + arrived - saturation * seconds, 0.0)
     wait = 0.5 * (backlog + left) / saturation
-    share = np.where(wait > threshold, 1.0, np.maximum(share, np.minimum(wait / threshold, 1.0) * (left > 0)))
-    longest = LONGEST_BACKLOG_SECONDS * saturation
+    share = np.where(wait > patience, 1.0, np.maximum(share, np.minimum(wait / patience, 1.0) * (left > 0)))
+    longest = miss_curve.GIVE_UP_SECONDS * saturation
     gave_up = np.maximum(left - longest, 0.0)
     missed = np.minimum(np.maximum(arrived * share, gave_up), arrived)
     return missed, np.minimum(left, longest)

@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tightrope.domain import capacity_room, error_budget, outlook, performance
+from tightrope.domain import accounts, capacity_room, outlook, performance
 from tightrope.domain.forecast import Forecast
-from tightrope.domain.memory import LearnedCapacity, LedgerEntry, ServiceMemory
-from tightrope.domain.observation import Known, Observation, describe, lower_bound
-from tightrope.domain.spec import Pools, Service, Variant
+from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
+from tightrope.domain.observation import Known, Missing, Observation, describe, lower_bound
+from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, Variant
 
 DEMAND_MEMORY_SECONDS = 1800.0
 LOAD_MEMORY_SECONDS = 60.0
@@ -31,7 +31,8 @@ class Clock:
 class Situation:
     """One service now. Maps are by variant name; every variant of the service is in each of them, except that
     `capacities` has only variants whose capacity is known and feasible. Capacities are arrivals per second per
-    replica; `covered` is arrivals per second that must be carried if that variant is in the mix."""
+    replica; `covered` is arrivals per second that must be carried if that variant is in the mix. `bound_by` is the
+    objective that leaves a variant the least capacity."""
 
     service: Service
     pools: Pools
@@ -48,6 +49,7 @@ class Situation:
     per_node: Mapping[str, int]
     forecasts: Mapping[str, Forecast | None]
     covered: Mapping[str, float]
+    bound_by: Mapping[str, Objective]
 
     @property
     def now(self) -> float:
@@ -78,33 +80,34 @@ def gather(
     free_nodes: Mapping[str, float],
 ) -> Situation:
     """The situation of one service. `free_nodes` is what other services leave of each pool."""
-    blind = blindness(observation)
-    seconds = elapsed(memory, clock)
-    memory = adopted_objective(memory, service)
+    blind = blindness(service, observation)
+    stretch = stretch_of(memory, clock)
     memory = remembered_demand(memory, observation, service, clock)
     memory = outlook.with_period(memory, now=clock.now)
     memory = remembered_loads(memory, observation, clock)
-    times = times_to_ready(service, pools, observation, memory, seconds)
-    learned = learned_capacities(service, pools, observation, memory, seconds, clock)
+    times = times_to_ready(service, pools, observation, memory, stretch.seconds)
+    known = accounts.learned(accounts.adopted(memory, service), service, pools, observation, memory, stretch)
+    bound_by = accounts.binding(known)
     back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
+    learned = {name: known[objective.metric].capacities[name] for name, objective in bound_by.items()}
     persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
     per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
-    infeasible = infeasibilities(service, learned, per_node)
-    ahead = looked_ahead(service, learned, infeasible, per_node, times, memory, clock)
-    span = seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds  # nobody saw what was before
-    ledger = grown_ledger(memory, observation, service, clock, span)
+    infeasible = infeasibilities(service, known, per_node)
+    ahead = looked_ahead(service, known, bound_by, infeasible, per_node, times, memory, clock)
     memory = replace(
         memory,
         persisted=persisted,
         healthy_since=None if blind else (memory.healthy_since if memory.healthy_since is not None else clock.now),
-        pressure=outlook.pressure_after(memory, observation, ledger, service, seconds=span),
         shadows={
             name: known.after(
-                rate=outlook.known_rate(observation), seconds=span, now=clock.now, tick_seconds=clock.tick_seconds
+                rate=outlook.known_rate(observation),
+                seconds=stretch.span,
+                now=clock.now,
+                tick_seconds=clock.tick_seconds,
             )
             for name, known in ahead.items()
         },
-        ledger=ledger,
+        accounts=accounts.settled(known, service, observation, stretch),
         last_tick_at=clock.now,
     )
     forecasts = {v.name: ahead[v.name].forecast if v.name in ahead else None for v in service.variants}
@@ -117,53 +120,76 @@ def gather(
         blind=blind,
         wanted={v.name: observation.variants[v.name].wanted or 0 for v in service.variants},
         ready={v.name: observation.variants[v.name].ready for v in service.variants},
-        capacities={
-            name: performance.planning_capacity(belief) for name, belief in learned.items() if name not in infeasible
-        },
+        capacities=planning_capacities(learned, infeasible),
         infeasible=infeasible,
         time_to_ready=times.used,
         limits=capacity_room.limits(service, pools, observation, back_offs, per_node, free_nodes, clock.now),
         per_node=per_node,
         forecasts=forecasts,
         covered=covered_demands(service, forecasts, memory, observation, clock),
+        bound_by=bound_by,
     )
+
+
+def planning_capacities(learned: Mapping[str, LearnedCapacity], infeasible: Mapping[str, str]) -> dict[str, float]:
+    """What a replica of each feasible variant is planned to carry, arrivals per second."""
+    return {name: performance.planning_capacity(belief) for name, belief in learned.items() if name not in infeasible}
 
 
 def looked_ahead(
     service: Service,
-    learned: Mapping[str, LearnedCapacity],
+    known: Mapping[Metric, Account],
+    bound_by: Mapping[str, Objective],
     infeasible: Mapping[str, str],
     per_node: Mapping[str, int],
     times: "TimesToReady",
     memory: ServiceMemory,
     clock: Clock,
 ) -> dict[str, outlook.Outlook]:
-    """What to plan for, per variant whose capacity is known and feasible."""
+    """What to plan for, per variant whose capacity is known and feasible, at the objective that binds it."""
     servers = {
         name: outlook.server_of(
             service,
-            belief,
+            known[objective.metric].capacities[name],
+            objective=objective,
             per_node=per_node[name],
             startup_seconds=times.used[name] + clock.metrics_delay_seconds,
             averaged_seconds=2.0 * clock.metrics_delay_seconds,
         )
-        for name, belief in learned.items()
+        for name, objective in bound_by.items()
         if name not in infeasible
     }
     horizons = {name: used + clock.tick_seconds + clock.metrics_delay_seconds for name, used in times.used.items()}
-    return outlook.outlooks(memory, servers, horizons, service=service, now=clock.now, tick_seconds=clock.tick_seconds)
+    return outlook.outlooks(
+        memory, servers, horizons, service=service, accounts=known, now=clock.now, tick_seconds=clock.tick_seconds
+    )
 
 
-def blindness(observation: Observation) -> str | None:
-    """Why this service may not descend now, in words; None when demand and latency are both known.
+def blindness(service: Service, observation: Observation) -> str | None:
+    """Why this service may not descend now, in words; None when demand and all objectives are known.
 
     Without traffic there is no latency to know: a demand of zero that is Known is enough.
     """
     if not isinstance(observation.demand, Known):
         return f"demand is unknown: {describe(observation.demand)}"
-    if observation.outcomes is None and observation.demand.value > 0:
-        return f"latency is unknown: {observation.outcomes_missing or 'no finished requests were seen'}"
+    if observation.demand.value <= 0:
+        return None
+    for objective in service.objectives:
+        seen = observation.judged_by(objective.metric, service)
+        if isinstance(seen, Missing):
+            return f"{objective.metric} is unknown: {seen.reason}"
     return None
+
+
+def stretch_of(memory: ServiceMemory, clock: Clock) -> accounts.Stretch:
+    """The time since the last tick; of a gap of more than two ticks, nobody saw but the last one."""
+    seconds = elapsed(memory, clock)
+    return accounts.Stretch(
+        now=clock.now,
+        seconds=seconds,
+        span=seconds if seconds <= 2.0 * clock.tick_seconds else clock.tick_seconds,
+        settling_seconds=3.0 * clock.metrics_delay_seconds,
+    )
 
 
 def elapsed(memory: ServiceMemory, clock: Clock) -> float:
@@ -171,19 +197,6 @@ def elapsed(memory: ServiceMemory, clock: Clock) -> float:
     if memory.last_tick_at is None or memory.last_tick_at >= clock.now:
         return clock.tick_seconds
     return clock.now - memory.last_tick_at
-
-
-def adopted_objective(memory: ServiceMemory, service: Service) -> ServiceMemory:
-    """Capacities were learned for one objective; a new one moves them along the queueing curve."""
-    old, new = memory.objective, service.objective
-    if old is None or old == new:
-        return replace(memory, objective=new)
-    moved = {
-        name: belief
-        for name, learned in memory.persisted.capacities.items()
-        if (belief := performance.moved(learned, old=old, new=new)) is not None
-    }
-    return replace(memory, objective=new, persisted=replace(memory.persisted, capacities=moved))
 
 
 def remembered_demand(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
@@ -243,72 +256,33 @@ def times_to_ready(
     return TimesToReady(used=used, measured={name: used[name] for name in used if name in timed})
 
 
-def learned_capacities(
-    service: Service, pools: Pools, observation: Observation, memory: ServiceMemory, seconds: float, clock: Clock
-) -> dict[str, LearnedCapacity]:
-    """Beliefs after this tick, for the variants of which anything is believed."""
-    learned: dict[str, LearnedCapacity] = {}
-    for variant in service.variants:
-        state = observation.variants[variant.name]
-        belief = memory.persisted.capacities.get(variant.name)
-        if belief is None:
-            belief = performance.prior_belief(variant.capacity, service.objective)
-        if belief is not None and state.rolling_out:
-            belief = performance.widened(belief)
-        evidence = performance.evidence_of(
-            state,
-            recent_loads=memory.loads.get(variant.name, ()),
-            settling_seconds=3.0 * clock.metrics_delay_seconds,
-            seconds=seconds,
-            accelerated=pools[variant.pool].node.accelerators > 0,
-        )
-        updated = performance.learn(belief, evidence, service.objective, seconds=seconds)
-        if updated is not None:
-            learned[variant.name] = updated
-    return learned
-
-
-def infeasibilities(
-    service: Service, learned: Mapping[str, LearnedCapacity], per_node: Mapping[str, int]
-) -> dict[str, str]:
+def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node: Mapping[str, int]) -> dict[str, str]:
     """Variants that can't meet the SLO at any load, or fit no node, each with why."""
     found: dict[str, str] = {}
     for variant in service.variants:
-        belief = learned.get(variant.name)
         if per_node[variant.name] < 1:
             found[variant.name] = f"a replica's requests do not fit an empty node of pool {variant.pool}"
-        elif belief is None and variant.capacity is not None:
-            found[variant.name] = unreachable_threshold(service, variant)
-        elif belief is not None and performance.is_infeasible(belief, service.objective):
-            found[variant.name] = (
-                f"even lone requests miss {service.objective.threshold_seconds * 1000:.0f}ms on {variant.name}"
-            )
+            continue
+        whys = (unreachable(variant, account) for account in known.values())
+        why = next((why for why in whys if why is not None), None)
+        if why is not None:
+            found[variant.name] = why
     return found
 
 
-def unreachable_threshold(service: Service, variant: Variant) -> str:
-    assert variant.capacity is not None
-    return (
-        f"{variant.capacity.rate_per_second:g}/s within {variant.capacity.at_seconds * 1000:.0f}ms leaves no capacity "
-        f"within {service.objective.threshold_seconds * 1000:.0f}ms"
-    )
-
-
-def grown_ledger(
-    memory: ServiceMemory, observation: Observation, service: Service, clock: Clock, span: float
-) -> tuple[LedgerEntry, ...]:
-    """The ledger with this tick's finished requests. After a gap of more than two ticks only the last tick is
-    counted: what happened before it comes from history, or stays unknown."""
-    latest = None
-    if observation.outcomes is not None:
-        latest = (clock.now - span, span, observation.outcomes)
-    return error_budget.extended(
-        memory.ledger,
-        history=observation.outcome_history,
-        latest=latest,
-        now=clock.now,
-        window_seconds=service.slo_window_seconds,
-    )
+def unreachable(variant: Variant, account: Account) -> str | None:
+    """Why the variant can't hold this objective at any load; None if it can, for all that is known."""
+    belief, objective = account.capacities.get(variant.name), account.objective
+    if not isinstance(objective, LatencyObjective):
+        return None  # errors without load are a background, and no reason to prefer another variant
+    threshold = f"{objective.threshold_seconds * 1000:.0f}ms"
+    of = "" if objective.metric is Metric.LATENCY else f" of {objective.metric}"
+    if belief is None and variant.capacity is not None:
+        stated = f"{variant.capacity.rate_per_second:g}/s within {variant.capacity.at_seconds * 1000:.0f}ms"
+        return f"{stated} leaves no capacity within {threshold}{of}"
+    if belief is not None and performance.is_infeasible(belief, objective):
+        return f"even lone requests miss {threshold}{of} on {variant.name}"
+    return None
 
 
 def covered_demands(
