@@ -66,10 +66,14 @@ class FakePod:
         good = finished * self.good
         bounds = ((0.1, good), (0.3, good), (0.5, finished), (float("inf"), finished))
         latency = Histogram(buckets=bounds, sum=0.1 * good + 0.4 * (finished - good))
+        # Ten gaps between tokens in each answer: short ones if it was fast.
+        gaps = Histogram(
+            buckets=((0.025, 10 * good), (0.05, 10 * finished), (float("inf"), 10 * finished)), sum=finished
+        )
         return PodCounters(
             namespace=self.namespace, pod=self.name, node="node-1", model="m", received=requests, finished=finished,
             failed=failed, in_flight=queued + self.running, queued=queued, running=self.running, latency=latency,
-            cpu_seconds=self.cpu_cores * elapsed, gpu_utilisation=self.gpu, first_token=latency,
+            cpu_seconds=self.cpu_cores * elapsed, gpu_utilisation=self.gpu, first_token=latency, between_tokens=gaps,
         )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ class PodSample:
     """What Prometheus knows of one pod now. None is "no series"; a NaN or infinite sample is None and in `faults`.
 
     Rates are per second over the rate window. `latency` holds cumulative buckets, (upper bound in seconds,
-    finished requests per second at or under it), ascending, the last bound being +Inf. `gpu_utilisation` is 0..1
-    averaged over the pod's devices; `cpu_cores` the cores used. `newest_sample_at` is unix seconds.
+    finished requests per second at or under it), ascending, the last bound being +Inf; `ttft` the same of times to the
+    first token, `itl` of the gaps between tokens. `gpu_utilisation` is 0..1 averaged over the pod's devices;
+    `cpu_cores` the cores used. `newest_sample_at` is unix seconds.
     """
 
     arrivals: float | None = None
@@ -29,6 +30,8 @@ class PodSample:
     gpu_utilisation: float | None = None
     cpu_cores: float | None = None
     newest_sample_at: float | None = None
+    ttft: tuple[tuple[float, float], ...] | None = None
+    itl: tuple[tuple[float, float], ...] | None = None
     faults: tuple[str, ...] = ()
 
 
@@ -45,11 +48,14 @@ class MetricsSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodHistory:
-    """Earlier samples of one pod: (unix seconds, arrivals per second) and (unix seconds, cumulative buckets as in
-    `PodSample.latency`), each averaged over the step that ends there, ascending in time."""
+    """Earlier samples of one pod: (unix seconds, arrivals or errors per second) and (unix seconds, cumulative buckets
+    as in `PodSample.latency`), each averaged over the step that ends there, ascending in time."""
 
     arrivals: tuple[tuple[float, float], ...] = ()
     latency: tuple[tuple[float, tuple[tuple[float, float], ...]], ...] = ()
+    ttft: tuple[tuple[float, tuple[tuple[float, float], ...]], ...] = ()
+    itl: tuple[tuple[float, tuple[tuple[float, float], ...]], ...] = ()
+    errors: tuple[tuple[float, float], ...] = ()
 
 
 class MetricsUnavailable(Exception):

@@ -331,7 +331,7 @@ async def test_the_number_of_queries_depends_on_the_presets_alone(services: int)
             await metrics.snapshot(["generic"])
             assert metrics.queries_sent == len(prometheus.asked) == 7
             await metrics.snapshot(["generic", "vllm", "triton", "generic"])
-            assert metrics.queries_sent == len(prometheus.asked) == 7 + 17
+            assert metrics.queries_sent == len(prometheus.asked) == 7 + 19
 
 
 async def test_queries_are_the_same_whatever_prometheus_answers() -> None:
@@ -393,7 +393,7 @@ async def test_a_history_is_asked_in_stretches_that_prometheus_accepts() -> None
         async with client(prometheus.url) as metrics:
             await metrics.history(["generic"], start=7.0, end=28 * 86400.0, step_seconds=60)
     stretches = sorted({(int(q["start"][0]), int(q["end"][0])) for _, _, q in prometheus.asked})
-    assert len(prometheus.asked) == 2 * len(stretches) == 8
+    assert len(prometheus.asked) == 3 * len(stretches) == 12
     assert (stretches[0][0], stretches[-1][1]) == (60, 28 * 86400)
     assert all((end - start) / 60 + 1 <= 11_000 for start, end in stretches)
     assert all(after - before == 60 for (_, before), (after, _) in itertools.pairwise(stretches))

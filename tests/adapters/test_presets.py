@@ -24,6 +24,11 @@ def renamed(counters: PodCounters) -> str:
     return text.replace("http_request_duration_seconds", "app_latency").replace("http_requests_in_flight", "app_busy")
 
 
+def older_vllm(counters: PodCounters) -> str:
+    """A release that knows the gaps between tokens under their former name only."""
+    return vllm.render(counters).replace("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds")
+
+
 def pods() -> dict[str, FakePod]:
     """Every pod of the module, by name."""
     made = [FakePod(render=renamed, name="renamed", rate=30, failing=3.0)]
@@ -36,6 +41,7 @@ def pods() -> dict[str, FakePod]:
         FakePod(render=generic.render, name="twin", rate=10),
         FakePod(render=generic.render, name="twin", namespace="other", rate=70),
         FakePod(render=generic.render, name="liar", rate=1),
+        FakePod(render=older_vllm, name="vllm-older", rate=20),
     ]
     return {f"{pod.name}.{pod.namespace}": pod for pod in made}
 
@@ -77,6 +83,32 @@ async def test_a_preset_reads_what_the_server_exports(
     assert [count for _, count in seen.latency] == pytest.approx([34.2, 34.2, 38.0, 38.0], rel=0.05)
     assert seen.newest_sample_at is not None
     assert 0 <= snapshot.at - seen.newest_sample_at < 2.0
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("pod_name", "finished"), [("vllm-busy.nlp", 38.0), ("vllm-older.nlp", 20.0)])
+async def test_first_tokens_and_gaps_are_read_of_new_and_older_releases_side_by_side(
+    pod_name: str, finished: float, prometheus: RealPrometheus, crowd: dict[str, FakePod]
+) -> None:
+    pod = crowd[pod_name]
+    async with client(prometheus) as metrics:
+        seen = sample(await until(metrics, "vllm", settled("vllm", pod)), "vllm", pod)
+
+    assert seen.ttft is not None and seen.itl is not None
+    assert dict(seen.ttft)[0.3] == pytest.approx(0.9 * finished, rel=0.05)
+    assert dict(seen.itl)[0.025] == pytest.approx(9.0 * finished, rel=0.05)
+    assert seen.itl[-1] == (float("inf"), pytest.approx(10.0 * finished, rel=0.05))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("preset", ["generic", "triton"])
+async def test_a_preset_without_tokens_asks_for_none(
+    preset: str, prometheus: RealPrometheus, crowd: dict[str, FakePod]
+) -> None:
+    async with client(prometheus) as metrics:
+        snapshot = await until(metrics, preset, settled(preset, crowd[f"{preset}-busy.nlp"]))
+
+    assert not [signal for _, signal in snapshot.metric_names if signal in ("ttft", "itl")]
 
 
 @pytest.mark.lab
@@ -124,8 +156,9 @@ async def test_namespaces_never_mix_whatever_a_tenant_exports(
 async def test_the_admin_may_name_metrics_and_labels(prometheus: RealPrometheus, crowd: dict[str, FakePod]) -> None:
     pod = crowd["renamed.nlp"]
     names = GenericNames(
-        requests_total="app:answers", latency_histogram="app_latency", in_flight=None, status_label="status"
-    )
+        requests_total="app:answers", latency_histogram="app_latency", in_flight=None, status_label="status",
+        ttft_histogram="app_latency",
+    )  # fmt: skip
     async with client(prometheus, generic=names) as metrics:
         snapshot = await until(metrics, "generic", settled("generic", pod))
 
@@ -133,6 +166,7 @@ async def test_the_admin_may_name_metrics_and_labels(prometheus: RealPrometheus,
     assert seen.arrivals == pytest.approx(30, rel=0.05)
     assert seen.errors == pytest.approx(3, rel=0.05)
     assert seen.in_flight is None
+    assert (seen.ttft, seen.itl) == (seen.latency, None)
     assert ("generic", "in_flight") not in snapshot.metric_names
     assert snapshot.metric_names["generic", "arrivals"] == "app:answers"
 

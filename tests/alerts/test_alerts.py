@@ -45,11 +45,17 @@ class Past:
         """A figure of nlp/sentiment, from a process that leads."""
         self.tell(metric, course, namespace="nlp", name="sentiment", instance="a:8080", **labels)
 
-    def traffic(self, per_minute: float, missed: Callable[[float], float], objective: float = 0.99) -> None:
-        """So many requests a minute, of which this share misses the threshold."""
-        self.service("tightrope_slo_objective_ratio", objective)
-        self.service("tightrope_finished_requests_total", counter(per_minute))
-        self.service("tightrope_missed_requests_total", counter(lambda minute: per_minute * missed(minute)))
+    def objective(self, metric: str, course: Course | float, /, about: str = "latency") -> None:
+        """A figure of one of its objectives."""
+        self.service(metric, course, objective=about)
+
+    def traffic(
+        self, per_minute: float, missed: Callable[[float], float], share: float = 0.99, about: str = "latency"
+    ) -> None:
+        """So many requests a minute, of which this share misses the objective."""
+        self.objective("tightrope_slo_objective_ratio", share, about)
+        self.objective("tightrope_finished_requests_total", counter(per_minute), about)
+        self.objective("tightrope_missed_requests_total", counter(lambda minute: per_minute * missed(minute)), about)
 
     def fires(self, alert: str) -> list[Fired]:
         """What the alert fired for; its summary must be a whole sentence for each."""
@@ -81,7 +87,17 @@ def test_a_fast_burn_wakes_somebody_within_minutes_and_ends_within_half_an_hour(
     one.traffic(600, lambda minute: 0.5 if 120 <= minute < 150 else 0.001)
     assert 130 <= one.first("TightropeSLOBurningFast") <= 145
     assert 150 <= one.last("TightropeSLOBurningFast") <= 180
-    assert one.fires("TightropeSLOBurningFast")[0].labels == {"namespace": "nlp", "name": "sentiment"}
+    assert one.fires("TightropeSLOBurningFast")[0].labels == {
+        "namespace": "nlp", "name": "sentiment", "objective": "latency",
+    }  # fmt: skip
+
+
+def test_of_several_objectives_the_one_that_burns_is_named(past: Pasts) -> None:
+    one = past(2 * HOUR)
+    one.traffic(600, lambda minute: 0.0)
+    one.traffic(60_000, lambda minute: 0.9, share=0.95, about="itl")
+    found = one.fires("TightropeSLOBurningFast")
+    assert [each.labels["objective"] for each in found] == ["itl"]
 
 
 def test_a_burn_of_seven_times_is_seen_over_six_hours(past: Pasts) -> None:
@@ -101,10 +117,10 @@ def test_a_burn_of_twenty_times_is_seen_within_the_hour(past: Pasts) -> None:
 
 def test_three_late_requests_of_three_in_an_hour_wake_nobody(past: Pasts) -> None:
     one = past(8 * HOUR)
-    one.service("tightrope_slo_objective_ratio", 0.99)
+    one.objective("tightrope_slo_objective_ratio", 0.99)
     arrives: Callable[[float], float] = lambda minute: float(minute % 20 == 0)  # noqa: E731
-    one.service("tightrope_finished_requests_total", counter(arrives))
-    one.service(
+    one.objective("tightrope_finished_requests_total", counter(arrives))
+    one.objective(
         "tightrope_missed_requests_total", counter(lambda minute: arrives(minute) if 300 < minute <= 360 else 0.0)
     )
     assert not one.fires("TightropeSLOBurningFast")
@@ -130,7 +146,7 @@ def test_what_the_budget_can_bear_wakes_nobody(
 def test_a_burn_goes_on_being_seen_when_another_process_leads(past: Pasts) -> None:
     """Each process counts for itself, from zero, and only while it leads."""
     one = past(3 * HOUR)
-    one.service("tightrope_slo_objective_ratio", 0.99)
+    one.objective("tightrope_slo_objective_ratio", 0.99)
     for instance, leads in (("a", lambda minute: minute < 60), ("b", lambda minute: minute >= 60)):
         for name, rate in (("finished", 600.0), ("missed", 300.0)):
             grows = counter(lambda minute, leads=leads, rate=rate: rate if leads(minute) else 0.0)
@@ -139,7 +155,8 @@ def test_a_burn_goes_on_being_seen_when_another_process_leads(past: Pasts) -> No
                 value = grows(minute)
                 return value if leads(minute) else None
 
-            one.tell(f"tightrope_{name}_requests_total", seen, namespace="nlp", name="sentiment", instance=instance)
+            whose = {"namespace": "nlp", "name": "sentiment", "objective": "latency"}
+            one.tell(f"tightrope_{name}_requests_total", seen, instance=instance, **whose)
     minutes = one.fires("TightropeSLOBurningFast")[0].minutes
     assert [minute for minute in range(10, 180) if minute not in minutes and not 60 <= minute <= 65] == []
 

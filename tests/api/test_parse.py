@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tightrope.api.parse import ParsedService, ScaleTarget, SpecInvalid, parse_pool, parse_service
-from tightrope.domain.spec import Behavior, BudgetPolicy, LatencyObjective, Mode, Resources
+from tightrope.domain.spec import Behavior, BudgetPolicy, ErrorsObjective, LatencyObjective, Metric, Mode, Resources
 
 GI = 2.0**30
 
@@ -252,3 +252,18 @@ def test_a_status_of_another_shape_is_as_good_as_none(status: Any) -> None:
 def test_a_plan_for_absurdly_many_replicas_or_for_a_variant_that_is_gone_is_ignored() -> None:
     assert learned(variant={"planned": 10**9}).persisted.plan is None
     assert learned(variant={"name": "tpu"}).persisted.plan is None
+
+
+def test_the_first_objective_with_a_threshold_leads_and_the_others_follow_in_order() -> None:
+    given = [
+        {"metric": "errors", "percent": 99.9},
+        {"metric": "itl", "threshold": "50ms", "percent": 95},
+        {"metric": "latency", "threshold": "10s", "percent": 99},
+    ]
+    service = parse_service(service_wire(spec__slo__objectives=given)).service
+
+    assert service.objectives == (
+        LatencyObjective(threshold_seconds=0.05, percent=95, metric=Metric.ITL),
+        ErrorsObjective(percent=99.9),
+        LatencyObjective(threshold_seconds=10.0, percent=99),
+    )

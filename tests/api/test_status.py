@@ -12,6 +12,7 @@ from tightrope.api.status import render_status, status_patch
 from tightrope.domain.memory import BackOff, LearnedCapacity, Persisted
 from tightrope.domain.observation import Known, Observation
 from tightrope.domain.plan import Alternative, BudgetState, Decision, Reason, VariantBelief
+from tightrope.domain.spec import Metric
 
 NOW = 1_795_406_400.0
 SERVICE = parse_service(service_wire()).service
@@ -211,3 +212,36 @@ def test_a_paused_service_that_stays_paused_says_so_once() -> None:
     first = render(decision=decision(reason=Reason.PAUSED, message="paused"))
     again = render(first, now=NOW + 60, decision=decision(reason=Reason.PAUSED, message="paused, demand 3/s"))
     assert status_patch(first, again) is None
+
+
+SEVERAL = [
+    {"metric": "errors", "percent": 99.9},
+    {"metric": "ttft", "threshold": "500ms", "percent": 95},
+    {"metric": "latency", "threshold": "10s", "percent": 99},
+]
+
+
+def test_every_objective_has_an_entry_and_a_variant_says_which_one_binds_it() -> None:
+    service = parse_service(service_wire(spec__slo__objectives=SEVERAL)).service
+    budgets = {Metric.ERRORS: BudgetState(attainment=0.9995, remaining=0.5, burn_rate=0.5, covered_seconds=60.0)}
+    bound = {name: replace(belief, bound_by=Metric.TTFT) for name, belief in BELIEFS.items()}
+    status = render(service=service, decision=decision(further_budgets=budgets, beliefs=bound))
+
+    assert [(slo["metric"], slo["objective"]) for slo in status["slo"]] == [
+        ("ttft", "95% < 500ms"), ("errors", "99.9% without errors"), ("latency", "99% < 10s"),
+    ]  # fmt: skip
+    assert [slo.get("attainment") for slo in status["slo"]] == ["99.42", "99.95", None]
+    assert [variant["boundBy"] for variant in status["variants"]] == ["ttft", "ttft"]
+
+
+def test_with_one_objective_nothing_is_said_of_what_binds() -> None:
+    bound = {name: replace(belief, bound_by=Metric.LATENCY) for name, belief in BELIEFS.items()}
+    assert all("boundBy" not in variant for variant in render(decision=decision(beliefs=bound))["variants"])
+
+
+def test_capacities_come_back_only_for_the_same_objectives() -> None:
+    wire = service_wire(spec__slo__objectives=SEVERAL)
+    wire["status"] = render(service=parse_service(wire).service)
+    assert parse_service(wire).persisted.capacities
+    wire["spec"]["slo"]["objectives"] = [*SEVERAL[:1], {**SEVERAL[1], "threshold": "400ms"}, SEVERAL[2]]
+    assert not parse_service(wire).persisted.capacities

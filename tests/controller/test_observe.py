@@ -19,7 +19,7 @@ from tightrope.controller.observe import (
     observe,
 )
 from tightrope.domain.observation import Known, Missing, Observation, Outcomes, Stale
-from tightrope.domain.spec import LatencyObjective, ServiceKey
+from tightrope.domain.spec import ErrorsObjective, LatencyObjective, Metric, ServiceKey
 from tightrope.ports import MetricsSnapshot, PodHistory, PodKey, PodSample
 
 NOW = 1_000_000.0
@@ -490,3 +490,85 @@ def test_an_error_that_comes_fast_is_not_a_good_request_but_does_not_make_the_va
     assert failing.outcomes.good_low == clean.outcomes.good_low - 2.0
     assert failing.outcomes.total == clean.outcomes.total
     assert failing.variants["cpu"].outcomes == clean.variants["cpu"].outcomes
+
+
+TTFT = LatencyObjective(threshold_seconds=0.5, percent=95, metric=Metric.TTFT)
+ITL = LatencyObjective(threshold_seconds=0.05, percent=95, metric=Metric.ITL)
+FIRST = ((0.1, 2.0), (0.5, 8.0), (math.inf, 10.0))
+GAPS = ((0.025, 500.0), (0.05, 900.0), (math.inf, 1000.0))
+
+
+def several(*further: LatencyObjective | ErrorsObjective) -> ServiceFacts:
+    return facts(pod(A), service=build.service(further_objectives=further))
+
+
+def tokens(**overrides: Any) -> MetricsSnapshot:
+    named = {("generic", signal): f"chat_{signal}_seconds" for signal in ("ttft", "itl")}
+    plain = snapshot({A: sample(ttft=FIRST, itl=GAPS, **overrides)})
+    return replace(plain, metric_names={**plain.metric_names, **named})
+
+
+def test_each_objective_counts_in_its_own_histogram() -> None:
+    observation = seen(several(TTFT, ITL), tokens())
+    assert observation.further_outcomes == {
+        Metric.TTFT: Outcomes(total=10.0, good_low=8.0, good_high=8.0),
+        Metric.ITL: Outcomes(total=1000.0, good_low=900.0, good_high=900.0),
+    }
+    assert observation.variants["cpu"].further_outcomes == observation.further_outcomes
+
+
+def test_a_service_may_have_no_objective_about_whole_answers() -> None:
+    observation = seen(facts(pod(A), service=build.service(objective=TTFT)), tokens(latency=None))
+    assert observation.outcomes == Outcomes(total=10.0, good_low=8.0, good_high=8.0)
+    assert observation.outcomes_missing is None
+
+
+def test_an_objective_that_the_preset_does_not_measure_is_missing_with_what_to_write() -> None:
+    observation = seen(several(TTFT), snapshot({A: sample()}))
+    assert observation.further_outcomes[Metric.TTFT] == Missing(
+        reason="preset 'generic' has no metric for time to first token: run the operator with "
+        "--generic-ttft-histogram, or leave the objective ttft out"
+    )
+    assert observation.outcomes is not None
+    assert observation.variants["cpu"].further_outcomes == {}
+
+
+def test_an_objective_of_errors_counts_arrivals_and_takes_the_errors_over() -> None:
+    observation = seen(several(ErrorsObjective(percent=99.9)), snapshot({A: sample(10.0, errors=2.0)}))
+    assert observation.further_outcomes[Metric.ERRORS] == Outcomes(total=10.0, good_low=8.0, good_high=8.0)
+    # Nine of ten were within the threshold; the two that failed are supposed to be among them.
+    assert observation.outcomes == Outcomes(total=8.0, good_low=7.0, good_high=7.0)
+
+
+def test_failures_of_requests_that_came_before_the_window_never_make_less_than_nothing_good() -> None:
+    observation = seen(several(ErrorsObjective(percent=99.9)), snapshot({A: sample(1.0, errors=2.0)}))
+    assert observation.further_outcomes[Metric.ERRORS] == Outcomes(total=2.0, good_low=0.0, good_high=0.0)
+
+
+def test_errors_are_unknown_where_arrivals_are() -> None:
+    observation = seen(several(ErrorsObjective(percent=99.9)), snapshot({A: sample(None, errors=2.0)}))
+    assert isinstance(observation.further_outcomes[Metric.ERRORS], Missing)
+
+
+def test_every_threshold_between_two_bounds_is_named_with_its_objective() -> None:
+    observation = seen(several(replace(TTFT, threshold_seconds=0.3)), tokens())
+    assert observation.threshold_note is not None
+    assert observation.threshold_note.startswith("ttft: the threshold 0.3s lies between the histogram bounds 0.1s")
+
+
+def test_history_is_judged_by_every_objective() -> None:
+    history = HistoryRead(
+        step_seconds=60.0,
+        pods={
+            "generic": {
+                PodKey("nlp", A): PodHistory(
+                    arrivals=((60.0, 10.0), (120.0, 20.0)), errors=((60.0, 1.0),), ttft=((60.0, FIRST),)
+                )
+            }
+        },
+    )
+    observation = seen(several(TTFT, ErrorsObjective(percent=99.9)), tokens(), history=history)
+    assert observation.further_history == {
+        Metric.TTFT: ((0.0, 60.0, Outcomes(total=10.0, good_low=8.0, good_high=8.0)),),
+        Metric.ERRORS: ((0.0, 60.0, Outcomes(total=10.0, good_low=9.0, good_high=9.0)),),
+    }

@@ -13,6 +13,7 @@ from tightrope.controller.telemetry import Telemetry
 from tightrope.domain.memory import Persisted
 from tightrope.domain.observation import Observation, Outcomes
 from tightrope.domain.plan import BudgetState, Decision, Reason, VariantBelief
+from tightrope.domain.spec import ErrorsObjective, LatencyObjective, Metric
 
 PERIOD = 15.0
 
@@ -47,11 +48,13 @@ def tick(telemetry: Telemetry, at: float, *services: ServiceFigures, **overrides
 
 
 def shown(telemetry: Telemetry) -> dict[str, float]:
-    """Every sample by its name and the labels beside namespace and name: `tightrope_plan_replicas cpu`."""
+    """Every sample by its name and the labels beside namespace and name: `tightrope_plan_replicas cpu`. An objective
+    about latency goes without saying."""
     found = {}
     for family in telemetry.registry.collect():
         for sample in family.samples:
-            rest = [value for label, value in sample.labels.items() if label not in ("namespace", "name")]
+            unsaid = {"namespace": build.KEY.namespace, "name": build.KEY.name, "objective": "latency"}
+            rest = [value for label, value in sample.labels.items() if unsaid.get(label) != value]
             found[" ".join([sample.name, *rest])] = sample.value
     return found
 
@@ -186,3 +189,24 @@ async def test_a_whole_tick_shows_the_service_and_its_troubles() -> None:
 
 def test_known_zero_is_a_sample() -> None:
     assert after(figures(observation(0.0)))["tightrope_demand_requests_per_second"] == 0.0
+
+
+def test_every_objective_has_its_own_series() -> None:
+    first = LatencyObjective(threshold_seconds=0.5, percent=95.0, metric=Metric.TTFT)
+    spent = BudgetState(attainment=0.9, remaining=-1.0, burn_rate=2.0, covered_seconds=60.0)
+    each = figures(
+        observation(further_outcomes={Metric.TTFT: Outcomes(total=10.0, good_low=9.0, good_high=9.0)}),
+        service=build.service(further_objectives=(first, ErrorsObjective(percent=99.9))),
+        decision=decision(further_budgets={Metric.TTFT: spent}),
+    )
+    telemetry = Telemetry()
+    for at in (0.0, 15.0):
+        tick(telemetry, at, each)
+    seen = shown(telemetry)
+
+    assert (seen["tightrope_slo_objective_ratio"], seen["tightrope_slo_objective_ratio ttft"]) == (0.99, 0.95)
+    assert seen["tightrope_slo_error_budget_remaining_ratio"] == 0.5
+    assert seen["tightrope_slo_error_budget_remaining_ratio ttft"] == -1.0
+    assert seen["tightrope_missed_requests_total ttft"] == 15.0
+    # Nobody has measured errors: they have an objective and nothing else.
+    assert [name for name in seen if name.endswith(" errors")] == ["tightrope_slo_objective_ratio errors"]

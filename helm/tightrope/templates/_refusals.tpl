@@ -29,7 +29,7 @@ what is allowed; anything about the form of a text is refused here, with what to
 {{- end -}}
 {{- end -}}
 {{- range $key, $value := .Values.operator.generic -}}
-{{- if not (regexMatch $metric $value) -}}
+{{- if not (or (regexMatch $metric $value) (and (eq $value "") (has $key (list "ttftHistogram" "itlHistogram")))) -}}
 {{- $wrong = append $wrong (printf "operator.generic.%s is %q: write a Prometheus name: letters, digits, _ and :, not starting with a digit" $key $value) -}}
 {{- end -}}
 {{- end -}}

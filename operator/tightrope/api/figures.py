@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from tightrope.api.duration import format_duration
-from tightrope.domain.spec import LatencyObjective
+from tightrope.domain.spec import ErrorsObjective, Objective
 
 _LAST_YEAR_2100 = 4_133_980_800.0
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -22,8 +22,10 @@ _COVERED = tuple(
 )
 
 
-def objective_text(objective: LatencyObjective) -> str:
-    """The objective in short: `99% < 300ms`."""
+def objective_text(objective: Objective) -> str:
+    """The objective in short: `99% < 300ms`, `99.9% without errors`."""
+    if isinstance(objective, ErrorsObjective):
+        return f"{objective.percent:.10g}% without errors"
     return f"{objective.percent:.10g}% < {format_duration(objective.threshold_seconds)}"
 
 

@@ -20,14 +20,37 @@ MAX_REPLICAS = 1000
 
 
 class Objective(Wire):
-    """`percent` of requests at or under `threshold`."""
+    """`percent` of requests at or under `threshold`, or, of metric errors, without a server error."""
 
-    metric: Literal["latency"] = Field(description="What is measured: latency, from a request's arrival to its answer.")
-    threshold: Annotated[Duration, between("1ms", "10m")] = Field(
-        description="The latency that counts as good, such as 300ms; best a bucket bound of the server's histogram."
+    metric: Literal["latency", "ttft", "itl", "errors"] = Field(
+        description=(
+            "What is measured: latency, from a request's arrival to the end of its answer; ttft, to its first token; "
+            "itl, the gaps between its tokens; errors, requests that the server fails."
+        )
+    )
+    threshold: Annotated[Duration, between("1ms", "10m")] | None = Field(
+        None,
+        description=(
+            "The time that counts as good, such as 300ms; best a bucket bound of the server's histogram. None for "
+            "errors."
+        ),
     )
     percent: float = Field(
-        ge=50, lt=100, description="Percent of requests that must be at or under the threshold, such as 99.5."
+        ge=50,
+        lt=100,
+        description="Percent of requests (of gaps, for itl) that must be good, such as 99.5.",
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metric == 'errors' || has(self.threshold)",
+            "threshold is missing: write the time that counts as good, such as 300ms",
+            lambda objective: objective.metric == "errors" or objective.threshold is not None,
+        ),
+        Rule(
+            "self.metric != 'errors' || !has(self.threshold)",
+            "errors have no threshold, a request fails or not: leave threshold out",
+            lambda objective: objective.metric != "errors" or objective.threshold is None,
+        ),
     )
 
 
@@ -37,8 +60,20 @@ class Slo(Wire):
     window: Annotated[Duration, between("1m", "720h")] = Field(
         "28d", description="The rolling stretch of time over which the objective must hold."
     )
-    objectives: Annotated[list[Objective], Field(min_length=1, max_length=1), ListMap("metric")] = Field(
-        description="Exactly one objective, of metric latency."
+    objectives: Annotated[
+        list[Objective],
+        Field(min_length=1, max_length=4),
+        ListMap("metric"),
+        Rule(
+            "self.exists(o, o.metric != 'errors')",
+            "errors alone do not say what a replica can carry: add an objective of latency, ttft or itl",
+            lambda objectives: any(objective.metric != "errors" for objective in objectives),
+        ),
+    ] = Field(
+        description=(
+            "What must hold, all of it; one objective for each metric. The first with a threshold leads: "
+            "reports judge by it."
+        )
     )
     budget_policy: Literal["Protect", "Balanced", "Spend"] = Field(
         "Balanced",
@@ -87,7 +122,10 @@ class Capacity(Wire):
 
     rate: float = Field(gt=0, le=1_000_000, description="Requests per second of one replica, such as 41.5.")
     at: Annotated[Duration, between("1ms", "10m")] = Field(
-        description="The latency that the objective's percent of requests kept at that rate."
+        description=(
+            "The latency that the objective's percent of requests kept at that rate. Objectives of other metrics take "
+            "the rate as it is."
+        )
     )
 
 
@@ -165,6 +203,10 @@ def _targets_are_distinct(variants: list[Variant]) -> bool:
     return len(targets) == len(set(targets))
 
 
+def _triton_measures(objective: Objective) -> bool:
+    return objective.metric in ("latency", "errors")
+
+
 class InferenceDeploymentSpec(Wire):
     mode: Literal["Auto", "Recommend", "Paused"] = Field(
         "Auto", description="Auto carries decisions out, Recommend only says them, Paused changes nothing."
@@ -198,6 +240,13 @@ class InferenceDeploymentSpec(Wire):
             "!has(self.template) || self.variants.exists(v, !has(v.scaleTargetRef))",
             "template is used by no variant, because every one has a scaleTargetRef: leave template out",
             lambda spec: spec.template is None or not all(v.scale_target_ref for v in spec.variants),
+        ),
+        Rule(
+            "!has(self.metrics) || self.metrics.preset != 'triton'"
+            " || self.slo.objectives.all(o, o.metric in ['latency', 'errors'])",
+            "preset triton measures neither ttft nor itl: leave these objectives out (of a decoupled model, latency is "
+            "the time to its first response), or measure in front of the server and write preset: generic",
+            lambda spec: spec.metrics.preset != "triton" or all(_triton_measures(o) for o in spec.slo.objectives),
         ),
     )
 

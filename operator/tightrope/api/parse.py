@@ -122,11 +122,11 @@ def _service(
         if (ref := v.scale_target_ref)
     }
     pause = stricter(pause_of(metadata.annotations), paused)
+    leading, further = _objectives(spec)
     service = domain.Service(
         key=domain.ServiceKey(namespace=model.metadata.namespace, name=model.metadata.name),
-        objective=domain.LatencyObjective(
-            threshold_seconds=parse_duration(spec.slo.objectives[0].threshold), percent=spec.slo.objectives[0].percent
-        ),
+        objective=leading,
+        further_objectives=further,
         slo_window_seconds=parse_duration(spec.slo.window),
         budget_policy=domain.BudgetPolicy(spec.slo.budget_policy),
         min_replicas=spec.replicas.min,
@@ -157,6 +157,20 @@ def _service(
         status=_status(wire),
         deleting=metadata.deletion_timestamp is not None,
     )
+
+
+def _objectives(spec: InferenceDeploymentSpec) -> tuple[domain.LatencyObjective, tuple[domain.Objective, ...]]:
+    """The first with a threshold, and the others in their order."""
+    found = [
+        domain.ErrorsObjective(percent=wire.percent)
+        if wire.threshold is None
+        else domain.LatencyObjective(
+            threshold_seconds=parse_duration(wire.threshold), percent=wire.percent, metric=domain.Metric(wire.metric)
+        )
+        for wire in spec.slo.objectives
+    ]
+    leading = next(one for one in found if isinstance(one, domain.LatencyObjective))
+    return leading, tuple(one for one in found if one is not leading)
 
 
 def _merged(

@@ -35,12 +35,13 @@ def persisted(status: InferenceDeploymentStatus, service: Service, *, now: float
     names = {variant.name for variant in service.variants}
     variants = [variant for variant in status.variants if variant.name in names]
     switched = parse_time(status.last_switch_time)
-    same_objective = any(slo.objective == objective_text(service.objective) for slo in status.slo)
+    learned_for = {(slo.metric, slo.objective) for slo in status.slo}
+    same_objectives = all((one.metric.value, objective_text(one)) in learned_for for one in service.objectives)
     return Persisted(
         plan={v.name: v.planned for v in variants if v.planned is not None and v.planned <= MAX_REPLICAS} or None,
         last_switch_at=switched if switched is not None and switched <= now else None,
-        # A capacity holds for the objective that it was learned for, and for no other.
-        capacities=_each(variants, _capacity) if same_objective else {},
+        # A capacity holds for the objectives that it was learned for, and for no others.
+        capacities=_each(variants, _capacity) if same_objectives else {},
         time_to_ready_seconds=_each(variants, lambda variant: _seconds(variant.time_to_ready)),
         back_offs=_each(variants, lambda variant: _back_off(variant, now)),
     )

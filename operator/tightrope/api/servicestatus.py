@@ -14,9 +14,9 @@ Mix = Annotated[str, Field(max_length=256)]
 
 
 class ObjectiveStatus(Wire):
-    metric: Figure = Field(description="latency.")
+    metric: Figure = Field(description="latency, ttft, itl or errors.")
     objective: Figure = Field(description='The objective in short, such as "99% < 300ms".')
-    attainment: Figure | None = Field(None, description="Percent of requests at or under the threshold in the window.")
+    attainment: Figure | None = Field(None, description="Percent of requests that were good in the window.")
     budget_remaining: Figure | None = Field(
         None, description="What is left of the misses that the objective allows: 1 is all of it, negative is overspent."
     )
@@ -30,7 +30,10 @@ class VariantStatus(Wire):
     ready: int | None = Field(None, ge=0, description="Replicas that are ready.")
     planned: int | None = Field(None, ge=0, description="Replicas in the plan.")
     capacity: Figure | None = Field(
-        None, description="Requests per second that one replica carries while the objective holds."
+        None, description="Requests per second that one replica carries while every objective holds."
+    )
+    bound_by: Figure | None = Field(
+        None, description="Of several objectives, the metric of the one that leaves it this capacity."
     )
     capacity_log_mean: Figure | None = Field(None, description="For the operator: mean of the capacity's logarithm.")
     capacity_log_sd: Figure | None = Field(
@@ -78,7 +81,7 @@ class InferenceDeploymentStatus(Wire):
     observed_generation: int | None = Field(None, ge=0, description="The generation of the spec that was acted on.")
     conditions: Conditions = Field([], description="Ready is the summary of the others.")
     slo: Annotated[list[ObjectiveStatus], Field(max_length=4), ListMap("metric")] = Field(
-        [], description="The objective and how it is held."
+        [], description="Each objective and how it is held, the leading one first."
     )
     variants: Annotated[list[VariantStatus], Field(max_length=8), ListMap("name")] = Field(
         [], description="Each variant: what runs, what is planned, what is known of it."

@@ -32,8 +32,8 @@ from tightrope.api.servicestatus import (
     VariantStatus,
 )
 from tightrope.domain.observation import Observation, VariantState
-from tightrope.domain.plan import BudgetState, Decision, Reason, VariantBelief
-from tightrope.domain.spec import Service
+from tightrope.domain.plan import Decision, Reason, VariantBelief
+from tightrope.domain.spec import Objective, Service
 
 _HISTORY: Final = 5
 _ALTERNATIVES: Final = 8
@@ -75,7 +75,7 @@ def render_status(
     before = read_status(previous)
     parts: dict[str, Any] = {"observed_generation": generation}
     if service is not None:
-        parts["slo"] = [_objective(service, decision.budget if decision else None, before)]
+        parts["slo"] = [_objective(service, objective, decision, before) for objective in service.objectives]
     if service is not None and observation is not None:
         parts["variants"] = _variants(service, observation, decision, before, adopted or {})
         parts["ready"] = _ready_of_wanted(service, observation)
@@ -101,15 +101,18 @@ def status_patch(previous: Mapping[str, Any], status: Mapping[str, Any]) -> dict
     return patch or None
 
 
-def _objective(service: Service, budget: BudgetState | None, before: InferenceDeploymentStatus) -> ObjectiveStatus:
-    text = objective_text(service.objective)
-    old = next((slo for slo in before.slo if slo.objective == text), ObjectiveStatus(metric="latency", objective=text))
+def _objective(
+    service: Service, objective: Objective, decision: Decision | None, before: InferenceDeploymentStatus
+) -> ObjectiveStatus:
+    fresh = ObjectiveStatus(metric=objective.metric.value, objective=objective_text(objective))
+    known = (slo for slo in before.slo if (slo.metric, slo.objective) == (fresh.metric, fresh.objective))
+    old, budget = next(known, fresh), decision.budget_of(objective.metric, service) if decision else None
     if budget is None:
         return old
     burn_before = parse_number(old.burn_rate, 0.0, math.inf) or 0.0
     return ObjectiveStatus(
-        metric="latency",
-        objective=text,
+        metric=fresh.metric,
+        objective=fresh.objective,
         attainment=steady(100 * budget.attainment, decimals=2, tolerance=0.0075, previous=old.attainment),
         budget_remaining=steady(budget.remaining, decimals=2, tolerance=0.01, previous=old.budget_remaining),
         burn_rate=steady(budget.burn_rate, decimals=1, tolerance=max(0.1, 0.25 * burn_before), previous=old.burn_rate),
@@ -134,6 +137,7 @@ def _variants(
             parts |= {"wanted": state.wanted, "ready": state.ready}
         belief = decision.beliefs.get(variant.name) if decision else None
         if decision is not None:
+            parts["bound_by"] = belief.bound_by if belief is not None and service.further_objectives else None
             parts |= {"planned": decision.plan.get(variant.name, 0)} | _learned(variant.name, decision, belief, old)
         note = _note(state, belief)
         if note:

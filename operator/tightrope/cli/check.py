@@ -112,6 +112,11 @@ def findings(observation: Observation) -> Iterator[Finding]:
     else:
         says = observation.outcomes_missing or "no finished request was seen"
         yield Finding(about="latency", verdict=Verdict.MISSING, says=says)
+    for metric, seen in sorted(observation.further_outcomes.items()):
+        if isinstance(seen, Missing) and not (isinstance(demand, Known) and demand.value == 0):
+            yield Finding(about=metric, verdict=Verdict.MISSING, says=seen.reason)
+        elif not isinstance(seen, Missing):
+            yield Finding(about=metric, verdict=Verdict.OK, says=f"{seen.total:.4g} finished/s")
     if observation.threshold_note:
         yield Finding(about="buckets", verdict=Verdict.ADVICE, says=observation.threshold_note, do=_BUCKET)
     elif observation.outcomes is not None:

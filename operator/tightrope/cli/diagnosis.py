@@ -78,6 +78,8 @@ def presets(names: GenericMetrics) -> Mapping[str, Preset]:
         latency_histogram=names.latency_histogram,
         in_flight=names.in_flight,
         status_label=names.status_label,
+        ttft_histogram=names.ttft_histogram,
+        itl_histogram=names.itl_histogram,
     )
     return catalogue(TargetLabels(), generic)
 

@@ -122,7 +122,8 @@ def objective_lines(slo: Mapping[str, str]) -> list[Text]:
     """One objective, with how much of its window has been seen."""
     attained = f"{slo['attainment']}%" if "attainment" in slo else ""
     left, burn, covered = budget(slo.get("budgetRemaining")), slo.get("burnRate", ""), slo.get("covered", "")
-    cells: list[Cell] = [slo["objective"], attained, left, burn, covered]
+    name = slo["objective"] if slo["metric"] in ("latency", "errors") else f"{slo['metric']} {slo['objective']}"
+    cells: list[Cell] = [name, attained, left, burn, covered]
     return columns(("SLO", "ATTAINED", "BUDGET LEFT", "BURN RATE", "OVER"), [cells])
 
 

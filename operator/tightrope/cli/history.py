@@ -90,6 +90,8 @@ def _preset_question(wish: Asked, parsed: ParsedService, settings: Settings, ove
         latency_histogram=names.latency_histogram,
         in_flight=names.in_flight or None,
         status_label=names.status_label,
+        ttft_histogram=names.ttft_histogram,
+        itl_histogram=names.itl_histogram,
     )
     pods = Pods(namespace=wish.namespace or parsed.service.key.namespace, pattern=wish.pods_like or pods_of(parsed))
     preset = catalogue(labels, generic)[parsed.preset]

@@ -58,6 +58,12 @@ def run(
     ] = None,
     generic_in_flight: Annotated[str | None, _flag("Preset generic: gauge [http_requests_in_flight].")] = None,
     generic_status_label: Annotated[str | None, _flag("Preset generic: label of the HTTP status [code].")] = None,
+    generic_ttft_histogram: Annotated[
+        str | None, _flag("Preset generic: histogram of times to the first token, in seconds [none].")
+    ] = None,
+    generic_itl_histogram: Annotated[
+        str | None, _flag("Preset generic: histogram of gaps between tokens, in seconds [none].")
+    ] = None,
 ) -> None:
     """Run the operator. Every flag can be set as TIGHTROPE_<FLAG> in the environment instead."""
     flags = dict(locals())

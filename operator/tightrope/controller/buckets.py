@@ -40,6 +40,21 @@ def without_errors(seen: Outcomes, errors: Signal) -> Outcomes:
     )
 
 
+def answered(seen: Outcomes, errors: Signal) -> Outcomes:
+    """The same without failed requests, which an errors objective counts: they are supposed to be in the histogram,
+    among the fastest."""
+    failed = min(lower_bound(errors) or 0.0, seen.total)
+    rest = without_errors(seen, errors)
+    return Outcomes(total=seen.total - failed, good_low=rest.good_low, good_high=rest.good_high)
+
+
+def failures(came: float, failed: float) -> Outcomes:
+    """Requests judged by an errors objective, from arrivals and errors per second. Of those that failed more than came
+    in the window, some came before it."""
+    total = max(came, failed)
+    return Outcomes(total=total, good_low=total - failed, good_high=total - failed)
+
+
 def around(buckets: Buckets, threshold_seconds: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """The nearest buckets (bound, count) under and over the threshold; twice the same when a bound is the threshold."""
     below = (0.0, 0.0)

@@ -3,14 +3,14 @@
 `tick` calls `findings` after the writes. In order of weight: the first that hinders becomes the reason of Ready.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from tightrope.api.conditions import Finding
 from tightrope.controller.facts import ClusterFacts, WorkloadState
 from tightrope.controller.ownership import hand_back
 from tightrope.domain.observation import Observation
-from tightrope.domain.plan import Decision
-from tightrope.domain.spec import Service
+from tightrope.domain.plan import BudgetState, Decision
+from tightrope.domain.spec import ErrorsObjective, Metric, Objective, Service
 
 _WEIGHT = (
     "SpecValid", "TemplateValid", "NameTaken", "TargetFound", "Conflict", "Writable",
@@ -31,7 +31,7 @@ def findings(
     for finding in (*met, *workload_findings(service, cluster)):
         found.setdefault(finding.type, finding)
     found["CapacityAvailable"] = capacity_available(observation, decision)
-    found["MetricsHealthy"] = metrics_healthy(observation, decision)
+    found["MetricsHealthy"] = metrics_healthy(service, observation, decision)
     found["SLOMet"] = slo_met(service, decision)
     for blocked in rollout_blocked(observation, cluster):
         found.setdefault(blocked.type, blocked)
@@ -73,26 +73,56 @@ def capacity_available(observation: Observation, decision: Decision) -> Finding:
     return said("CapacityAvailable", True, "Available", "no pool has refused a replica lately")
 
 
-def metrics_healthy(observation: Observation, decision: Decision) -> Finding:
+def metrics_healthy(service: Service, observation: Observation, decision: Decision) -> Finding:
     """Whether the decision had the data it needs to descend; a coarse histogram is told but hinders nothing."""
     if decision.blind is not None:
         return said("MetricsHealthy", False, "DataMissing", decision.blind)
     note = observation.threshold_note
-    return said("MetricsHealthy", True, "Coarse" if note else "Complete", note or "demand and latency are known")
+    known = "demand and latency are known" if not service.further_objectives else "demand and all objectives are known"
+    return said("MetricsHealthy", True, "Coarse" if note else "Complete", note or known)
 
 
 def slo_met(service: Service, decision: Decision) -> Finding:
-    """Whether the error budget lasts. Unknown as long as no request was counted."""
-    budget, objective = decision.budget, service.objective
-    if budget is None or budget.covered_seconds <= 0:
-        message = "no finished request has been counted yet"
+    """Whether every objective's error budget lasts; the spent ones are told, else all. Unknown as long as nothing was
+    counted for one of them."""
+    told: dict[Metric, str] = {}
+    spent: set[Metric] = set()
+    for objective in service.objectives:
+        budget = decision.budget_of(objective.metric, service)
+        if budget is not None and budget.covered_seconds > 0:
+            told[objective.metric] = budget_in_words(objective, budget)
+            if budget.remaining < 0:
+                spent.add(objective.metric)
+    beyond = f"; {decision.beyond_replicas}" if decision.beyond_replicas else ""
+    if spent:
+        return said("SLOMet", False, "BudgetSpent", joined(service, told, spent) + beyond)
+    unseen = [objective.metric for objective in service.objectives if objective.metric not in told]
+    if unseen:
+        of = f" for {', '.join(unseen)}" if service.further_objectives else ""
+        message = f"no finished request has been counted yet{of}"
         return Finding(type="SLOMet", status="Unknown", reason="NotMeasured", message=message)
-    message = (
-        f"{100 * budget.attainment:.2f}% of requests within {objective.threshold_seconds * 1000:g} ms, the objective "
+    return said("SLOMet", True, "BudgetLeft", joined(service, told, told) + beyond)
+
+
+def budget_in_words(objective: Objective, budget: BudgetState) -> str:
+    within = (
+        "without errors"
+        if isinstance(objective, ErrorsObjective)
+        else f"within {objective.threshold_seconds * 1000:g} ms"
+    )
+    what = "gaps between tokens" if objective.metric is Metric.ITL else "requests"
+    return (
+        f"{100 * budget.attainment:.2f}% of {what} {within}, the objective "
         f"is {objective.percent:g}%; {100 * budget.remaining:.0f}% of the error budget is left"
     )
-    met = budget.remaining >= 0
-    return said("SLOMet", met, "BudgetLeft" if met else "BudgetSpent", message)
+
+
+def joined(service: Service, told: Mapping[Metric, str], chosen: Container[Metric]) -> str:
+    """The sentences of the chosen objectives; of several each begins with its metric."""
+    named = (
+        f"{metric}: {text}" if service.further_objectives else text for metric, text in told.items() if metric in chosen
+    )
+    return "; ".join(named)
 
 
 def rollout_blocked(observation: Observation, cluster: ClusterFacts) -> Iterator[Finding]:

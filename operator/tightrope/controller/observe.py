@@ -5,15 +5,15 @@ and pods. A signal is Known only if every pod that has been ready for long enoug
 a part of the demand is a lower bound, never the demand. Every reason tells a newcomer what to fix.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tightrope.controller import buckets
 from tightrope.controller.attribution import Attribution, Owner, WorkloadKey
 from tightrope.controller.signals import Reading, Samples, number, problem, total
-from tightrope.domain.observation import Known, Missing, Observation, Signal, VariantState, describe
-from tightrope.domain.spec import Service, ServiceKey
+from tightrope.domain.observation import Known, Missing, Observation, Outcomes, Signal, VariantState, describe
+from tightrope.domain.spec import ErrorsObjective, Metric, Objective, Service, ServiceKey
 from tightrope.ports import MetricsSnapshot, PodHistory, PodKey
 
 Value = TypeVar("Value")
@@ -157,25 +157,24 @@ class _View:
     freshness: Freshness
     samples: Mapping[str, Samples]
 
-    @property
-    def threshold(self) -> float:
-        return self.facts.service.objective.threshold_seconds
-
     def observation(self) -> Observation:
-        reading = self.reading()
-        seen = latencies(reading.samples)
-        missing = problem(reading, "latency")
+        reading, service = self.reading(), self.facts.service
+        leading = service.objective.metric
+        missing = problem(reading, leading)
         errors = total(reading, "errors")
+        found = {one.metric: less_errors(one, judged(reading, one), errors, service) for one in service.objectives}
+        outcomes = found.pop(leading)
         return Observation(
             at=self.now,
             demand=total(reading, "arrivals"),
-            variants={variant.name: self.variant(variant.name) for variant in self.facts.service.variants},
-            outcomes=None if missing else buckets.without_errors(buckets.outcomes(seen, self.threshold), errors),
-            outcomes_missing=describe(missing) if missing else None,
+            variants={variant.name: self.variant(variant.name) for variant in service.variants},
+            outcomes=None if isinstance(outcomes, Missing) else outcomes,
+            outcomes_missing=outcomes.reason if isinstance(outcomes, Missing) else None,
             errors=errors,
             in_flight=total(reading, "in_flight"),
-            p99_seconds=missing or buckets.quantile(seen, 0.99, at=reading.at()),
-            threshold_note=buckets.threshold_note(seen, self.threshold),
+            p99_seconds=missing or buckets.quantile(histograms(reading.samples, leading), 0.99, at=reading.at()),
+            threshold_note=threshold_notes(reading, service),
+            further_outcomes=found,
         )
 
     def variant(self, name: str) -> VariantState:
@@ -183,6 +182,8 @@ class _View:
         workload = next((one for one in self.facts.workloads if one.variant == name), None)
         pods = [pod for pod in self.facts.pods if pod.variant == name and not pod.terminating]
         available = sum(pod.available for pod in pods)
+        found = {one.metric: judged(reading, one) for one in self.facts.service.objectives}
+        known = {metric: seen for metric, seen in found.items() if not isinstance(seen, Missing)}
         stuck = [pod.created_at for pod in pods if pod.unschedulable]
         return VariantState(
             wanted=workload.wanted if workload else None,
@@ -190,9 +191,7 @@ class _View:
             ready=min(available, workload.ready) if workload else available,
             pods=len(pods),
             serving_demand=self.serving_demand(reading),
-            outcomes=None
-            if problem(reading, "latency")
-            else buckets.outcomes(latencies(reading.samples), self.threshold),
+            outcomes=known.pop(self.facts.service.objective.metric, None),
             utilisation=utilisation(reading, [pod for pod in pods if pod.serving]),
             rolling_out=workload.rolling_out if workload else False,
             unschedulable_since=min(stuck, default=None),
@@ -201,6 +200,7 @@ class _View:
             startup_seconds=tuple(pod.ready_since - pod.created_at for pod in pods if pod.ready and pod.ready_since),
             other_writer=workload.other_writer if workload else None,
             unavailable=workload.unavailable if workload else None,
+            further_outcomes=known,
         )
 
     def serving_demand(self, reading: Reading) -> Signal:
@@ -226,9 +226,45 @@ class _View:
         )
 
 
-def latencies(samples: Samples) -> list[buckets.Buckets]:
+def judged(reading: Reading, objective: Objective) -> Outcomes | Missing:
+    """What finished, as this objective judges it."""
+    if isinstance(objective, ErrorsObjective):
+        came, failed = total(reading, "arrivals"), total(reading, "errors")
+        if isinstance(came, Known) and isinstance(failed, Known):
+            return buckets.failures(came.value, failed.value)
+        return Missing(reason=describe(failed if isinstance(came, Known) else came))
+    missing = problem(reading, objective.metric)
+    if missing is not None:
+        return Missing(reason=describe(missing))
+    return buckets.outcomes(histograms(reading.samples, objective.metric), objective.threshold_seconds)
+
+
+def less_errors(objective: Objective, seen: Outcomes | Missing, errors: Signal, service: Service) -> Outcomes | Missing:
+    """The service's own account of its requests without those that failed: they are missed, or, where an errors
+    objective counts them already, left out. Gaps between tokens are no requests."""
+    if isinstance(seen, Missing) or objective.metric not in (Metric.LATENCY, Metric.TTFT):
+        return seen
+    if any(one.metric is Metric.ERRORS for one in service.objectives):
+        return buckets.answered(seen, errors)
+    return buckets.without_errors(seen, errors)
+
+
+def threshold_notes(reading: Reading, service: Service) -> str | None:
+    """What to change in the server for each threshold that is no bound of its histogram; None if all are."""
+    found = []
+    for objective in service.objectives:
+        if isinstance(objective, ErrorsObjective):
+            continue
+        seen = histograms(reading.samples, objective.metric)
+        note = buckets.threshold_note(seen, objective.threshold_seconds)
+        if note is not None:
+            found.append(note if len(service.objectives) == 1 else f"{objective.metric}: {note}")
+    return "; ".join(found) or None
+
+
+def histograms(samples: Samples, signal: str) -> list[buckets.Buckets]:
     """The histograms of the pods that have one."""
-    return [sample.latency for sample in samples.values() if sample.latency]
+    return [found for sample in samples.values() if (found := getattr(sample, signal))]
 
 
 def utilisation(reading: Reading, serving: Sequence[PodFacts]) -> Signal:
@@ -277,18 +313,37 @@ def with_history(
     step_seconds: float,
 ) -> Observation:
     """The observation with the demand and the finished requests of earlier steps, summed over all pods."""
-    demand: dict[float, float] = {}
-    finished: dict[float, list[buckets.Buckets]] = {}
-    for pod in (pod for pods in variants.values() for pod in pods.values()):
-        for at, arrivals in pod.arrivals:
-            demand[at] = demand.get(at, 0.0) + arrivals
-        for at, latency in pod.latency:
-            finished.setdefault(at, []).append(latency)
-    threshold = service.objective.threshold_seconds
+    pods = [pod for pods in variants.values() for pod in pods.values()]
+    earlier = {objective.metric: judged_history(pods, objective, step_seconds) for objective in service.objectives}
     return replace(
         observation,
-        demand_history=tuple(sorted(demand.items())),
-        outcome_history=tuple(
-            (at - step_seconds, step_seconds, buckets.outcomes(finished[at], threshold)) for at in sorted(finished)
-        ),
+        demand_history=tuple(sorted(summed(pod.arrivals for pod in pods).items())),
+        outcome_history=earlier.pop(service.objective.metric),
+        further_history=earlier,
     )
+
+
+def judged_history(
+    pods: Sequence[PodHistory], objective: Objective, step_seconds: float
+) -> tuple[tuple[float, float, Outcomes], ...]:
+    """What finished in each earlier step, as this objective judges it."""
+    found: dict[float, Outcomes]
+    if isinstance(objective, ErrorsObjective):
+        came, failed = summed(pod.arrivals for pod in pods), summed(pod.errors for pod in pods)
+        found = {at: buckets.failures(came[at], failed[at]) for at in came.keys() & failed.keys()}
+    else:
+        counted: dict[float, list[buckets.Buckets]] = {}
+        for pod in pods:
+            for at, histogram in getattr(pod, objective.metric):
+                counted.setdefault(at, []).append(histogram)
+        found = {at: buckets.outcomes(several, objective.threshold_seconds) for at, several in counted.items()}
+    return tuple((at - step_seconds, step_seconds, found[at]) for at in sorted(found))
+
+
+def summed(pods: Iterable[Sequence[tuple[float, float]]]) -> dict[float, float]:
+    """Rates of all pods by time, added."""
+    found: dict[float, float] = {}
+    for series in pods:
+        for at, rate in series:
+            found[at] = found.get(at, 0.0) + rate
+    return found

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Exported
 from prometheus_client.registry import Collector
 
 from tightrope.api.conditions import Finding
-from tightrope.domain.observation import Known, Observation
-from tightrope.domain.plan import Decision
-from tightrope.domain.spec import Service, ServiceKey
+from tightrope.domain.observation import Known, Missing, Observation
+from tightrope.domain.plan import BudgetState, Decision
+from tightrope.domain.spec import Metric, Service, ServiceKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +41,12 @@ class TickSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What adds up from tick to tick: requests finished and missed (None until any were seen), and the unix time at
-    which demand and latency were last known."""
+    """What adds up from tick to tick: requests finished and missed, by objective (absent until any were seen), and the
+    unix time at which demand and all objectives were last known."""
 
     at: float
-    finished: float | None = None
-    missed: float | None = None
+    finished: Mapping[Metric, float] = field(default_factory=dict)
+    missed: Mapping[Metric, float] = field(default_factory=dict)
     data_at: float | None = None
 
 
@@ -53,13 +54,14 @@ def tallied(before: Tally | None, figures: ServiceFigures, summary: TickSummary)
     """The tally after this tick. Rates count for the time since the tick before, as in the decision's own ledger: after
     a gap of more than two periods for one period, since nobody saw what was before. A tally begins at zero, so that
     `rate` in Prometheus sees its first step."""
-    finished, missed = (None, None) if before is None else (before.finished, before.missed)
-    outcomes = figures.observation.outcomes
-    if outcomes is not None:
-        span = 0.0 if before is None else summary.at - before.at
-        seconds = span if 0.0 <= span <= 2.0 * summary.period_seconds else summary.period_seconds
-        finished = (finished or 0.0) + outcomes.total * seconds
-        missed = (missed or 0.0) + (outcomes.total - outcomes.good_low) * seconds
+    finished, missed = ({}, {}) if before is None else (dict(before.finished), dict(before.missed))
+    span = 0.0 if before is None else summary.at - before.at
+    seconds = span if 0.0 <= span <= 2.0 * summary.period_seconds else summary.period_seconds
+    for objective in figures.service.objectives:
+        metric, seen = objective.metric, figures.observation.judged_by(objective.metric, figures.service)
+        if not isinstance(seen, Missing):
+            finished[metric] = finished.get(metric, 0.0) + seen.total * seconds
+            missed[metric] = missed.get(metric, 0.0) + (seen.total - seen.good_low) * seconds
     data_at = summary.at if figures.decision.blind is None else (before.data_at if before is not None else None)
     return Tally(at=summary.at, finished=finished, missed=missed, data_at=data_at)
 
@@ -117,38 +119,49 @@ def _covered(figures: ServiceFigures, _: Tally) -> Samples:
 
 
 def _objective(figures: ServiceFigures, _: Tally) -> Samples:
-    yield (), figures.service.objective.percent / 100.0
+    for objective in figures.service.objectives:
+        yield (objective.metric,), objective.percent / 100.0
+
+
+def _budgets(figures: ServiceFigures) -> Iterator[tuple[Metric, BudgetState]]:
+    for objective in figures.service.objectives:
+        budget = figures.decision.budget_of(objective.metric, figures.service)
+        if budget is not None:
+            yield objective.metric, budget
 
 
 def _attainment(figures: ServiceFigures, _: Tally) -> Samples:
-    if figures.decision.budget is not None:
-        yield (), figures.decision.budget.attainment
+    for metric, budget in _budgets(figures):
+        yield (metric,), budget.attainment
 
 
 def _budget(figures: ServiceFigures, _: Tally) -> Samples:
-    if figures.decision.budget is not None:
-        yield (), figures.decision.budget.remaining
+    for metric, budget in _budgets(figures):
+        yield (metric,), budget.remaining
 
 
 def _burn(figures: ServiceFigures, _: Tally) -> Samples:
     """Not while blind: the budget would seem to burn no more, because nobody sees it burn."""
-    if figures.decision.budget is not None and figures.decision.blind is None:
-        yield (), figures.decision.budget.burn_rate
+    if figures.decision.blind is None:
+        for metric, budget in _budgets(figures):
+            yield (metric,), budget.burn_rate
 
 
 def _covered_seconds(figures: ServiceFigures, _: Tally) -> Samples:
-    if figures.decision.budget is not None:
-        yield (), figures.decision.budget.covered_seconds
+    for metric, budget in _budgets(figures):
+        yield (metric,), budget.covered_seconds
 
 
-def _finished(_: ServiceFigures, tally: Tally) -> Samples:
-    if tally.finished is not None:
-        yield (), tally.finished
+def _finished(figures: ServiceFigures, tally: Tally) -> Samples:
+    for objective in figures.service.objectives:
+        if objective.metric in tally.finished:
+            yield (objective.metric,), tally.finished[objective.metric]
 
 
-def _missed(_: ServiceFigures, tally: Tally) -> Samples:
-    if tally.missed is not None:
-        yield (), tally.missed
+def _missed(figures: ServiceFigures, tally: Tally) -> Samples:
+    for objective in figures.service.objectives:
+        if objective.metric in tally.missed:
+            yield (objective.metric,), tally.missed[objective.metric]
 
 
 def _cost(figures: ServiceFigures, _: Tally) -> Samples:
@@ -182,16 +195,22 @@ _FAMILIES: Final = (
     ),
     _Family(_G, "tightrope_demand_requests_per_second", "Arriving requests.", (), _demand),
     _Family(_G, "tightrope_covered_demand_requests_per_second", "Demand that the plan is sized for.", (), _covered),
-    _Family(_G, "tightrope_slo_objective_ratio", "Share of requests that must be in time.", (), _objective),
-    _Family(_G, "tightrope_slo_attainment_ratio", "Share that was, in what is known of the window.", (), _attainment),
+    _Family(_G, "tightrope_slo_objective_ratio", "Share of requests that must be good.", ("objective",), _objective),
+    _Family(
+        _G, "tightrope_slo_attainment_ratio",
+        "Share that was, in what is known of the window.", ("objective",), _attainment,
+    ),
     _Family(
         _G, "tightrope_slo_error_budget_remaining_ratio",
-        "What is left of the misses allowed in the window; negative when overspent.", (), _budget,
+        "What is left of the misses allowed in the window; negative when overspent.", ("objective",), _budget,
     ),
-    _Family(_G, "tightrope_slo_burn_rate", "How fast the error budget goes; 1 uses it up exactly.", (), _burn),
-    _Family(_G, "tightrope_slo_covered_seconds", "How much of the window is known.", (), _covered_seconds),
-    _Family(_C, "tightrope_finished_requests", "Requests seen to finish.", (), _finished),
-    _Family(_C, "tightrope_missed_requests", "Of those, over the threshold or failed.", (), _missed),
+    _Family(
+        _G, "tightrope_slo_burn_rate",
+        "How fast the error budget goes; 1 uses it up exactly.", ("objective",), _burn,
+    ),
+    _Family(_G, "tightrope_slo_covered_seconds", "How much of the window is known.", ("objective",), _covered_seconds),
+    _Family(_C, "tightrope_finished_requests", "Requests seen to finish.", ("objective",), _finished),
+    _Family(_C, "tightrope_missed_requests", "Of those, missed by the objective.", ("objective",), _missed),
     _Family(_G, "tightrope_cost_per_hour", "What the replicas now asked for cost in an hour.", ("currency",), _cost),
     _Family(_G, "tightrope_plan_cost_per_hour", "What the plan costs in an hour.", ("currency",), _plan_cost),
     _Family(_G, "tightrope_decision_reason", "1 for the reason of the latest decision.", ("reason",), _reason),
@@ -222,7 +241,7 @@ class Present(Collector):
     def forget(self) -> None:
         self._seen = None
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Exported]:
         """All families, also without a sample: what may come is described."""
         seen = self._seen or _Seen(summary=TickSummary(at=0.0, period_seconds=0.0), tallies={})
         for family in _FAMILIES:
@@ -239,7 +258,7 @@ class Present(Collector):
         yield services
 
 
-def _troubles(summary: TickSummary) -> Metric:
+def _troubles(summary: TickSummary) -> Exported:
     metric = GaugeMetricFamily(
         "tightrope_service_trouble",
         "1 for each condition that is not as it should be.",

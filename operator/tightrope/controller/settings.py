@@ -30,6 +30,8 @@ class GenericMetrics:
     latency_histogram: str = "http_request_duration_seconds"
     in_flight: str = "http_requests_in_flight"
     status_label: str = "code"
+    ttft_histogram: str | None = None
+    itl_histogram: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

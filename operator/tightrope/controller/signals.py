@@ -24,6 +24,8 @@ _WORDS = {
     "in_flight": "requests in flight",
     "gpu_utilisation": "GPU utilisation",
     "cpu_cores": "CPU use",
+    "ttft": "time to first token",
+    "itl": "time between tokens",
 }
 
 
@@ -109,8 +111,16 @@ def _unasked(reading: Reading, signal: str) -> str | None:
         if failure is not None:
             return failure
     if not reading.metric(signal):
-        return f"preset {reading.preset!r} has no metric for {_WORDS[signal]}"
+        return f"preset {reading.preset!r} has no metric for {_WORDS[signal]}{_remedy(reading, signal)}"
     return None
+
+
+def _remedy(reading: Reading, signal: str) -> str:
+    """What to write where an objective asks for what the preset does not measure."""
+    if signal not in ("ttft", "itl"):
+        return ""
+    told = f"run the operator with --generic-{signal}-histogram, or " if reading.preset == "generic" else ""
+    return f": {told}leave the objective {signal} out"
 
 
 def _gap(reading: Reading, key: PodKey, signal: str) -> _Gap | None:

@@ -164,6 +164,8 @@ def prometheus(settings: Settings, clock: SystemClock) -> PrometheusMetrics:
             latency_histogram=names.latency_histogram,
             in_flight=names.in_flight,
             status_label=names.status_label,
+            ttft_histogram=names.ttft_histogram,
+            itl_histogram=names.itl_histogram,
         ),
     )
 

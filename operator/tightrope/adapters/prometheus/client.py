@@ -15,7 +15,7 @@ from prometheus_api_client import PrometheusConnect
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from urllib3 import Retry
 
-from tightrope.adapters.prometheus.presets import Preset, TargetLabels
+from tightrope.adapters.prometheus.presets import HISTOGRAMS, Preset, TargetLabels
 from tightrope.adapters.prometheus.presets.generic import GenericNames
 from tightrope.adapters.prometheus.queries import (
     NEWEST,
@@ -156,7 +156,7 @@ class PrometheusMetrics:
         failures = {
             (name, signal): f"there is no preset {name!r}: write one of {', '.join(sorted(self._presets))}"
             for name in set(asked) - set(used)
-            for signal in ("arrivals", "latency", "errors", "in_flight", NEWEST, *SHARED)
+            for signal in ("arrivals", *HISTOGRAMS, "errors", "in_flight", NEWEST, *SHARED)
         }
         for query, answer in answers:
             if isinstance(answer, QueryFailed):

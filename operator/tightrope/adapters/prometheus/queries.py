@@ -80,8 +80,8 @@ def snapshot_queries(presets: Sequence[Preset], labels: TargetLabels, window_sec
 
 
 def history_queries(preset: Preset, labels: TargetLabels, step_seconds: float) -> list[Query]:
-    """The queries of a history: demand and finished requests."""
-    signals = {"arrivals": preset.arrivals, "latency": preset.latency}
+    """The queries of a history: demand, and what finished for each objective that there may be."""
+    signals = {name: signal for name, signal in preset.signals().items() if name != "in_flight"}
     return [_query(preset.name, name, signal, labels, step_seconds) for name, signal in signals.items()]
 
 

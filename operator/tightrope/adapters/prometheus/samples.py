@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from tightrope.adapters.prometheus.presets import TargetLabels, Unit
+from tightrope.adapters.prometheus.presets import HISTOGRAMS, TargetLabels, Unit
 from tightrope.adapters.prometheus.queries import NEWEST, Query
 from tightrope.ports import PodHistory, PodKey, PodSample
 
@@ -92,8 +92,8 @@ def evaluated_at(result: Sequence[Any]) -> float | None:
 def gather(query: Query, result: Sequence[Any], pods: Pods) -> None:
     """Add the answer to one query to what is known of each pod."""
     named = [(key, series) for series in result if (key := pod_of(series, query.labels)) is not None]
-    if query.signal == "latency":
-        _gather_buckets(named, query.unit, pods)
+    if query.signal in HISTOGRAMS:
+        _gather_buckets(named, query, pods)
         return
     if query.signal == NEWEST:
         _gather_newest(named, pods)
@@ -142,26 +142,26 @@ def _gather_newest(named: Iterable[tuple[PodKey, Mapping[str, Any]]], pods: Pods
         pods[key].faults.append("arrivals: has been scraped for less than half of the rate window")
 
 
-def _gather_buckets(named: Iterable[tuple[PodKey, Mapping[str, Any]]], unit: Unit, pods: Pods) -> None:
+def _gather_buckets(named: Iterable[tuple[PodKey, Mapping[str, Any]]], query: Query, pods: Pods) -> None:
     counts: dict[PodKey, dict[float, float]] = {}
     for key, series in named:
         gathered = pods.setdefault(key, Gathered())
         try:
-            bound, count = _bound(series, unit), _value(series)
+            bound, count = _bound(series, query.unit), _value(series)
         except BadNumber as bad:
-            gathered.spoil("latency", str(bad))
+            gathered.spoil(query.signal, str(bad))
             continue
         by_bound = counts.setdefault(key, {})
         # "1" and "1.0" are one bound in two spellings, from two versions of a client library.
         by_bound[bound] = by_bound.get(bound, 0.0) + count
     for key, by_bound in counts.items():
         gathered = pods[key]
-        if "latency" in gathered.values:
+        if query.signal in gathered.values:
             continue
         if math.inf not in by_bound:
-            gathered.spoil("latency", "has no bucket +Inf")
+            gathered.spoil(query.signal, "has no bucket +Inf")
         else:
-            gathered.put("latency", rising(by_bound))
+            gathered.put(query.signal, rising(by_bound))
 
 
 def _bound(series: Mapping[str, Any], unit: Unit) -> float:
@@ -182,17 +182,22 @@ def rising(by_bound: Mapping[float, float]) -> Buckets:
 
 @dataclass(slots=True)
 class GatheredHistory:
-    """Earlier values of one pod while answers come in, by time."""
+    """Earlier values of one pod while answers come in, by signal and time."""
 
-    arrivals: dict[float, float] = field(default_factory=dict)
-    latency: dict[float, dict[float, float]] = field(default_factory=dict)
+    rates: dict[str, dict[float, float]] = field(default_factory=dict)
+    buckets: dict[str, dict[float, dict[float, float]]] = field(default_factory=dict)
 
     def history(self) -> PodHistory:
         """The history in order; a time without the +Inf bucket is left out."""
-        whole = ((at, counts) for at, counts in sorted(self.latency.items()) if math.inf in counts)
+        counted = {
+            signal: tuple((at, rising(counts)) for at, counts in sorted(by_time.items()) if math.inf in counts)
+            for signal, by_time in self.buckets.items()
+        }
+        rates = {signal: tuple(sorted(by_time.items())) for signal, by_time in self.rates.items()}
         return PodHistory(
-            arrivals=tuple(sorted(self.arrivals.items())),
-            latency=tuple((at, rising(counts)) for at, counts in whole),
+            arrivals=rates.get("arrivals", ()),
+            errors=rates.get("errors", ()),
+            **{signal: counted.get(signal, ()) for signal in HISTOGRAMS},
         )
 
 
@@ -204,14 +209,14 @@ def gather_history(query: Query, result: Sequence[Any], pods: dict[PodKey, Gathe
             continue
         gathered = pods.setdefault(key, GatheredHistory())
         try:
-            bound = _bound(series, query.unit) if query.signal == "latency" else None
+            bound = _bound(series, query.unit) if query.signal in HISTOGRAMS else None
         except BadNumber:
             continue
         for at, value in _points(series):
             if bound is None:
-                gathered.arrivals[at] = value
+                gathered.rates.setdefault(query.signal, {})[at] = value / query.unit.divisor
             else:
-                counts = gathered.latency.setdefault(at, {})
+                counts = gathered.buckets.setdefault(query.signal, {}).setdefault(at, {})
                 counts[bound] = counts.get(bound, 0.0) + value
 
 

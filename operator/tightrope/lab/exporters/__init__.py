@@ -32,7 +32,8 @@ class PodCounters:
     Counters: `received` requests accepted for work, `finished` those answered well, `failed` those answered with an
     error, `cpu_seconds` the CPU time used. Gauges: `in_flight` requests received and not yet answered, `running`
     those being worked on and `queued` those waiting, so in_flight = running + queued. `latency` is of finished
-    requests; `first_token` is None for a server that does not stream. `gpu_utilisation` is 0..1, None without a GPU.
+    requests; `first_token` and `between_tokens` (a count for each gap) are None for a server that does not stream.
+    `gpu_utilisation` is 0..1, None without a GPU.
     """
 
     namespace: str
@@ -48,4 +49,5 @@ class PodCounters:
     latency: Histogram
     cpu_seconds: float
     first_token: Histogram | None = None
+    between_tokens: Histogram | None = None
     gpu_utilisation: float | None = None

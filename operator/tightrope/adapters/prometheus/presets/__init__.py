@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+HISTOGRAMS: Final = ("latency", "ttft", "itl")  # signals whose answers are buckets
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 
@@ -59,6 +60,8 @@ class Preset:
     latency: Signal
     errors: Signal
     in_flight: Signal | None
+    ttft: Signal | None = None
+    itl: Signal | None = None
 
     def signals(self) -> Mapping[str, Signal]:
         """By the name of the field in `PodSample`."""
@@ -67,6 +70,8 @@ class Preset:
             "latency": self.latency,
             "errors": self.errors,
             "in_flight": self.in_flight,
+            "ttft": self.ttft,
+            "itl": self.itl,
         }
         return {name: signal for name, signal in named.items() if signal is not None}
 

@@ -24,19 +24,23 @@ NAME = "generic"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenericNames:
-    """Metric and label names. `latency_histogram` is named without `_bucket` and is in seconds; `in_flight` is None
-    for servers that do not expose it; a request failed when `status_label` starts with 5."""
+    """Metric and label names. Histograms are named without `_bucket` and are in seconds; `in_flight`, `ttft_histogram`
+    and `itl_histogram` are None for servers that do not expose them; a request failed when `status_label` starts with
+    5."""
 
     requests_total: str = "http_requests_total"
     latency_histogram: str = "http_request_duration_seconds"
     in_flight: str | None = "http_requests_in_flight"
     status_label: str = "code"
+    ttft_histogram: str | None = None
+    itl_histogram: str | None = None
 
     def __post_init__(self) -> None:
         metric_name("generic requests_total", self.requests_total)
         metric_name("generic latency_histogram", self.latency_histogram)
-        if self.in_flight is not None:
-            metric_name("generic in_flight", self.in_flight)
+        for name in ("in_flight", "ttft_histogram", "itl_histogram"):
+            if getattr(self, name) is not None:
+                metric_name(f"generic {name}", getattr(self, name))
         label_name("generic status_label", self.status_label)
 
 
@@ -55,4 +59,11 @@ def preset(labels: TargetLabels, names: GenericNames) -> Preset:
         in_flight=Signal(metric=in_flight, expression=gauge(labels, in_flight), unit=Unit.REQUESTS)
         if in_flight
         else None,
+        ttft=histogram(labels, names.ttft_histogram),
+        itl=histogram(labels, names.itl_histogram),
     )
+
+
+def histogram(labels: TargetLabels, name: str | None) -> Signal | None:
+    """The buckets of a histogram in seconds; None without a name."""
+    return Signal(metric=name, expression=bucket_rates(labels, name), unit=Unit.SECONDS) if name else None
