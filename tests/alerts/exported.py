@@ -25,7 +25,10 @@ def full() -> Telemetry:
     decision = Decision(
         key=build.KEY, plan={"cpu": 1}, writes=(), reason=Reason.POOL_FULL, message="-", required_ready=1,
         covered_demand=60.0, cost_per_hour=0.6, beliefs={"cpu": belief}, persisted=Persisted(),
-        budget=BudgetState(attainment=0.9, remaining=-9.0, burn_rate=10.0, covered_seconds=3600.0),
+        budget=BudgetState(
+            attainment=0.9, remaining=-9.0, burn_rate=10.0, covered_seconds=3600.0,
+            burn_rates={300.0: 12.0, 3600.0: 10.0},
+        ),
     )  # fmt: skip
     figures = ServiceFigures(
         service=build.service(),

@@ -11,7 +11,7 @@ from tightrope.api.servicestatus import InferenceDeploymentStatus
 from tightrope.api.status import render_status, status_patch
 from tightrope.domain.memory import BackOff, LearnedCapacity, Persisted
 from tightrope.domain.observation import Known, Observation
-from tightrope.domain.plan import Alternative, BudgetState, Decision, Reason, VariantBelief
+from tightrope.domain.plan import Alternative, BudgetState, Decision, Pace, Reason, VariantBelief
 from tightrope.domain.spec import Metric
 
 NOW = 1_795_406_400.0
@@ -245,3 +245,20 @@ def test_capacities_come_back_only_for_the_same_objectives() -> None:
     assert parse_service(wire).persisted.capacities
     wire["spec"]["slo"]["objectives"] = [*SEVERAL[:1], {**SEVERAL[1], "threshold": "400ms"}, SEVERAL[2]]
     assert not parse_service(wire).persisted.capacities
+
+
+def burning(rate: float, pace: Pace | None = None) -> Decision:
+    state = BudgetState(
+        attainment=0.99421, remaining=0.421, burn_rate=rate, covered_seconds=86_400.0,
+        burn_rates={300.0: 99.0, 1800.0: 50.0, 3600.0: rate, 21_600.0: 2.0}, burning=pace,
+    )  # fmt: skip
+    return decision(budget=state)
+
+
+def test_burn_rates_of_an_hour_and_more_are_told_and_hold_still_while_they_hardly_move() -> None:
+    first = render(decision=burning(1.0))
+    assert first["slo"][0]["burnRates"] == "1h 1.0, 6h 2.0"
+    assert "burning" not in first["slo"][0]
+    assert render(first, decision=burning(1.2))["slo"] == first["slo"]
+    fast = render(first, decision=burning(20.0, Pace.FAST))["slo"][0]
+    assert (fast["burnRates"], fast["burning"]) == ("1h 20.0, 6h 2.0", "Fast")

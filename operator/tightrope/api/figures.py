@@ -15,6 +15,8 @@ from tightrope.domain.spec import ErrorsObjective, Objective
 _LAST_YEAR_2100 = 4_133_980_800.0
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SAME_NUMBER = 0.25
+_HOUR = 3600.0
+_FIGURE_MAX = 64
 _COVERED = tuple(
     [60.0, 120, 300, 600, 900, 1800]
     + [hours * 3600.0 for hours in (1, 2, 3, 6, 12)]
@@ -83,6 +85,20 @@ def covered_text(seconds: float, window_seconds: float) -> str:
     if seconds >= 0.99 * window_seconds:
         return format_duration(window_seconds)
     return format_duration(max((step for step in _COVERED if step <= seconds), default=0.0))
+
+
+def burns_text(rates: Mapping[float, float], previous: str | None) -> str | None:
+    """Burn rates over the stretches of an hour and more: `1h 0.6, 6h 0.5, 3d 0.9`; None without any. Each stays as it
+    is while it has hardly moved. Shorter stretches never hold still."""
+    olds = dict(part.split(" ", 1) for part in (previous or "").split(", ") if " " in part)
+    parts = []
+    for seconds, rate in sorted(rates.items()):
+        if seconds >= _HOUR:
+            name = format_duration(seconds)
+            before = parse_number(olds.get(name), 0.0, math.inf) or 0.0
+            rounded = steady(rate, decimals=1, tolerance=max(0.1, 0.25 * before), previous=olds.get(name))
+            parts.append(f"{name} {rounded}")
+    return ", ".join(parts)[:_FIGURE_MAX] or None
 
 
 def steady_sentence(sentence: str, previous: str | None) -> str:

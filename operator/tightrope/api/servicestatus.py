@@ -21,6 +21,12 @@ class ObjectiveStatus(Wire):
         None, description="What is left of the misses that the objective allows: 1 is all of it, negative is overspent."
     )
     burn_rate: Figure | None = Field(None, description="How fast the error budget goes: 1 uses it up exactly.")
+    burn_rates: Figure | None = Field(
+        None, description='How fast it went over the last hour, six hours and three days, such as "1h 0.6, 6h 0.5".'
+    )
+    burning: Figure | None = Field(
+        None, description="Fast if the budget will be gone in days, Slow if in weeks; absent while it lasts."
+    )
     covered: Figure | None = Field(None, description="How much of the window is known, at the least.")
 
 

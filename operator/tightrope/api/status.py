@@ -11,6 +11,7 @@ from typing import Any, Final
 from tightrope.api.conditions import Finding, conditions, ready_finding
 from tightrope.api.duration import format_duration, parse_duration
 from tightrope.api.figures import (
+    burns_text,
     covered_text,
     mix_text,
     money_text,
@@ -116,6 +117,8 @@ def _objective(
         attainment=steady(100 * budget.attainment, decimals=2, tolerance=0.0075, previous=old.attainment),
         budget_remaining=steady(budget.remaining, decimals=2, tolerance=0.01, previous=old.budget_remaining),
         burn_rate=steady(budget.burn_rate, decimals=1, tolerance=max(0.1, 0.25 * burn_before), previous=old.burn_rate),
+        burn_rates=burns_text(budget.burn_rates, old.burn_rates),
+        burning=budget.burning,
         covered=covered_text(budget.covered_seconds, service.slo_window_seconds),
     )
 

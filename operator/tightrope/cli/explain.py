@@ -121,7 +121,9 @@ def plan_lines(said: Document) -> list[Text]:
 def objective_lines(slo: Mapping[str, str]) -> list[Text]:
     """One objective, with how much of its window has been seen."""
     attained = f"{slo['attainment']}%" if "attainment" in slo else ""
-    left, burn, covered = budget(slo.get("budgetRemaining")), slo.get("burnRate", ""), slo.get("covered", "")
+    left, covered = budget(slo.get("budgetRemaining")), slo.get("covered", "")
+    burning = slo.get("burning")
+    burn = text(f"{slo['burnRate']}, {burning.lower()}", BAD) if burning else slo.get("burnRate", "")
     name = slo["objective"] if slo["metric"] in ("latency", "errors") else f"{slo['metric']} {slo['objective']}"
     cells: list[Cell] = [name, attained, left, burn, covered]
     return columns(("SLO", "ATTAINED", "BUDGET LEFT", "BURN RATE", "OVER"), [cells])

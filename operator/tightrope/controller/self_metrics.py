@@ -6,6 +6,7 @@ graph is honest, a zero is not. docs/metrics.md describes every metric.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -13,6 +14,7 @@ from prometheus_client.core import Metric as Exported
 from prometheus_client.registry import Collector
 
 from tightrope.api.conditions import Finding
+from tightrope.api.duration import format_duration
 from tightrope.domain.observation import Known, Missing, Observation
 from tightrope.domain.plan import BudgetState, Decision
 from tightrope.domain.spec import Metric, Service, ServiceKey
@@ -147,6 +149,14 @@ def _burn(figures: ServiceFigures, _: Tally) -> Samples:
             yield (metric,), budget.burn_rate
 
 
+def _burns(figures: ServiceFigures, _: Tally) -> Samples:
+    """Not while blind, as the burn rate."""
+    if figures.decision.blind is None:
+        for metric, budget in _budgets(figures):
+            for seconds, rate in budget.burn_rates.items():
+                yield (metric, _length(seconds)), rate
+
+
 def _covered_seconds(figures: ServiceFigures, _: Tally) -> Samples:
     for metric, budget in _budgets(figures):
         yield (metric,), budget.covered_seconds
@@ -181,6 +191,7 @@ def _data_at(_: ServiceFigures, tally: Tally) -> Samples:
         yield (), tally.data_at
 
 
+_length = cache(format_duration)  # a handful of lengths, told of every service
 _G, _C = GaugeMetricFamily, CounterMetricFamily
 _FAMILIES: Final = (
     _Family(_G, "tightrope_plan_replicas", "Replicas that the plan converges to.", ("variant",), _plan),
@@ -207,6 +218,10 @@ _FAMILIES: Final = (
     _Family(
         _G, "tightrope_slo_burn_rate",
         "How fast the error budget goes; 1 uses it up exactly.", ("objective",), _burn,
+    ),
+    _Family(
+        _G, "tightrope_slo_window_burn_rate",
+        "The same over the last so long.", ("objective", "window"), _burns,
     ),
     _Family(_G, "tightrope_slo_covered_seconds", "How much of the window is known.", ("objective",), _covered_seconds),
     _Family(_C, "tightrope_finished_requests", "Requests seen to finish.", ("objective",), _finished),

@@ -2,19 +2,50 @@
 
 The ledger is rebuilt from Prometheus at start and after an outage and grows by one entry per tick. A stretch that
 nobody saw is not in it: it counts neither as good nor as missed, and `covered_seconds` says how much is known.
+
+How fast the budget burns is judged over a long and a short stretch together, as in Google's Site Reliability Workbook
+(chapter 5): the long one says that it matters, the short one that it still goes on. So the ledger is finer the younger
+its entries are, like an exponential histogram (M. Datar et al., Maintaining stream statistics over sliding windows,
+2002): any recent stretch is known to a tenth of its length.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
 from tightrope.domain.memory import LedgerEntry
 from tightrope.domain.observation import Outcomes
-from tightrope.domain.plan import BudgetState
+from tightrope.domain.plan import BudgetState, Pace
 from tightrope.domain.spec import Objective
 
 RESOLUTION = 400  # entries kept over a window; older ones are merged to that width
+FINEST_SECONDS = 30.0  # entries this wide or up to twice as wide are the youngest: five to ten to five minutes
+AGE_SHARE = 0.1  # how wide an entry may be, in shares of its age
+CROWD = 48  # so many entries of the finest width are merged at once: looking at all of them each tick would cost more
 BURN_FRACTION = 1.0 / 720.0  # of the window: one hour of 30 days (Google SRE Workbook, chapter 5)
 MIN_BURN_SECONDS = 60.0
 A_REQUEST = 1e-3  # less than that is rounding, not traffic
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+_TOTAL, _GOOD, _SECONDS = attrgetter("total"), attrgetter("good"), attrgetter("seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two stretches of time and the burn rate that both must exceed."""
+
+    long_seconds: float
+    short_seconds: float
+    limit: float
+    pace: Pace
+
+
+# Of a budget for 30 days: 2 % in an hour, 5 % in six hours, 10 % in three days.
+PAIRS = (
+    Pair(long_seconds=HOUR, short_seconds=5 * MINUTE, limit=14.4, pace=Pace.FAST),
+    Pair(long_seconds=6 * HOUR, short_seconds=30 * MINUTE, limit=6.0, pace=Pace.FAST),
+    Pair(long_seconds=3 * DAY, short_seconds=6 * HOUR, limit=1.0, pace=Pace.SLOW),
+)
 
 
 def extended(
@@ -31,13 +62,30 @@ def extended(
     """
     width = window_seconds / RESOLUTION
     if not history:
-        return within(ledger if latest is None else appended(ledger, latest, width=width), now - window_seconds)
-    entries = list(ledger)
+        entries = within(ledger if latest is None else appended(ledger, latest, width=width), now - window_seconds)
+        return merged(entries, width=width, now=now) if is_crowded(entries, width=width) else entries
+    known = list(ledger)
     for start, seconds, rates in [*history, *([latest] if latest is not None else [])]:
-        if seconds > 0 and not any(overlaps(entry, start, seconds) for entry in entries[-RESOLUTION * 2 :]):
-            entries.append(counted(start, seconds, rates))
-    entries.sort(key=lambda entry: entry.start)
-    return merged(within(entries, now - window_seconds), width=width)
+        if seconds > 0 and not any(overlaps(entry, start, seconds) for entry in known[-RESOLUTION * 2 :]):
+            known.append(counted(start, seconds, rates))
+    known.sort(key=lambda entry: entry.start)
+    return merged(within(known, now - window_seconds), width=width, now=now)
+
+
+def is_crowded(entries: Sequence[LedgerEntry], *, width: float) -> bool:
+    """Whether so many of the newest entries are as fine as can be that it is time to merge."""
+    return len(entries) > CROWD and entries[-CROWD].seconds <= width_at(0.0, width=width) < width
+
+
+def width_at(age: float, *, width: float) -> float:
+    """How wide an entry of this age (seconds) may be. Widths double, so that two entries of one make one of the next,
+    and the last is `width`: whatever is merged fills it."""
+    if width < FINEST_SECONDS:
+        return width
+    doublings = math.floor(math.log2(width / FINEST_SECONDS))
+    finest = width / 2**doublings
+    reached = math.floor(math.log2(max(age * AGE_SHARE / finest, 1.0)))
+    return float(finest * 2 ** min(reached, doublings))
 
 
 def appended(
@@ -47,7 +95,8 @@ def appended(
     start, seconds, rates = latest
     if seconds <= 0 or (ledger and start < ledger[-1].start + ledger[-1].seconds - 1e-6):
         return tuple(ledger)
-    return (*ledger[:-1], *merged([*ledger[-1:], counted(start, seconds, rates)], width=width))
+    joined = merged([*ledger[-1:], counted(start, seconds, rates)], width=width, now=start + seconds)
+    return (*ledger[:-1], *joined)
 
 
 def within(entries: Sequence[LedgerEntry], since: float) -> tuple[LedgerEntry, ...]:
@@ -67,13 +116,15 @@ def counted(start: float, seconds: float, rates: Outcomes) -> LedgerEntry:
     return LedgerEntry(start=start, seconds=seconds, total=rates.total * seconds, good=rates.good_low * seconds)
 
 
-def merged(entries: Sequence[LedgerEntry], *, width: float) -> tuple[LedgerEntry, ...]:
-    """Adjacent entries joined up to `width` seconds, so that memory is bounded whatever the window."""
+def merged(entries: Sequence[LedgerEntry], *, width: float, now: float) -> tuple[LedgerEntry, ...]:
+    """Adjacent entries joined up to `width` seconds, young ones only up to a share of their age, so that memory is
+    bounded whatever the window."""
     joined: list[LedgerEntry] = []
     for entry in entries:
         last = joined[-1] if joined else None
         touches = last is not None and abs(last.start + last.seconds - entry.start) < 1e-3
-        if last is not None and touches and last.seconds + entry.seconds <= width:
+        allowed = width_at(now - entry.start - entry.seconds, width=width)
+        if last is not None and touches and last.seconds + entry.seconds <= allowed:
             joined[-1] = LedgerEntry(
                 start=last.start,
                 seconds=last.seconds + entry.seconds,
@@ -89,18 +140,60 @@ def budget(
     ledger: Sequence[LedgerEntry], objective: Objective, *, now: float, window_seconds: float
 ) -> BudgetState | None:
     """Attainment, what is left of the budget, and how fast it burns; None while nothing has finished."""
-    total = sum(entry.total for entry in ledger)
-    if total < A_REQUEST:
+    pairs = [pair for pair in PAIRS if pair.long_seconds <= window_seconds]
+    judged = {length for pair in pairs for length in (pair.long_seconds, pair.short_seconds)}
+    recent = max(window_seconds * BURN_FRACTION, MIN_BURN_SECONDS)
+    whole = Sums(*(sum(map(part, ledger)) for part in (_TOTAL, _GOOD, _SECONDS)))
+    if whole.total < A_REQUEST:
         return None
-    missed = total - sum(entry.good for entry in ledger)
     allowed = objective.allowed_miss_fraction
-    since = now - max(window_seconds * BURN_FRACTION, MIN_BURN_SECONDS)
-    recent = [entry for entry in ledger if entry.start + entry.seconds > since]
-    recent_total = sum(entry.total for entry in recent)
-    recent_missed = recent_total - sum(entry.good for entry in recent)
+    sums = looking_back(ledger, sorted({*judged, recent}), now=now)
+    rates = {length: sums[length].burn_rate(allowed) for length in sorted(judged)}
+    missed = whole.total - whole.good
     return BudgetState(
-        attainment=1.0 - missed / total,
-        remaining=1.0 - missed / (allowed * total),
-        burn_rate=recent_missed / (allowed * recent_total) if recent_total >= A_REQUEST else 0.0,
-        covered_seconds=min(sum(entry.seconds for entry in ledger), window_seconds),
+        attainment=1.0 - missed / whole.total,
+        remaining=1.0 - missed / (allowed * whole.total),
+        burn_rate=sums[recent].burn_rate(allowed),
+        covered_seconds=min(whole.seconds, window_seconds),
+        burn_rates=rates,
+        burning=pace_of(pairs, rates),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What finished in a stretch, how much of it was good, and how many seconds of it were seen."""
+
+    total: float
+    good: float
+    seconds: float
+
+    def burn_rate(self, allowed: float) -> float:
+        """How fast the budget went, 1 for exactly the allowed share; 0 where nothing finished."""
+        return (self.total - self.good) / (allowed * self.total) if self.total >= A_REQUEST else 0.0
+
+
+def looking_back(ledger: Sequence[LedgerEntry], lengths: Sequence[float], *, now: float) -> dict[float, Sums]:
+    """The sums over the last so many seconds for each of these ascending lengths, in one pass from the newest entry
+    back. An entry that reaches into a stretch counts whole."""
+    found: dict[float, Sums] = {}
+    total = good = seconds = 0.0
+    newest_first = iter(reversed(ledger))
+    entry = next(newest_first, None)
+    for length in lengths:
+        since = now - length
+        while entry is not None and entry.start + entry.seconds > since:
+            total += entry.total
+            good += entry.good
+            seconds += entry.seconds
+            entry = next(newest_first, None)
+        found[length] = Sums(total, good, seconds)
+    return found
+
+
+def pace_of(pairs: Sequence[Pair], rates: Mapping[float, float]) -> Pace | None:
+    """How fast the budget burns now: the first pair of which both stretches exceed the limit; None if it lasts."""
+    for pair in pairs:
+        if min(rates[pair.long_seconds], rates[pair.short_seconds]) > pair.limit:
+            return pair.pace
+    return None

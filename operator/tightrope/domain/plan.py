@@ -73,15 +73,25 @@ class VariantBelief:
     bound_by: Metric | None = None
 
 
+class Pace(StrEnum):
+    """How an error budget burns that will not last: within days, or within weeks."""
+
+    FAST = "Fast"
+    SLOW = "Slow"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
     """The error budget over the SLO window, all in fractions: attainment 0..1, remaining <= 1 (negative when
-    overspent), burn rate 1 = exactly the allowance. `covered_seconds` is how much of the window is known."""
+    overspent), burn rate 1 = exactly the allowance. `covered_seconds` is how much of the window is known. `burn_rates`
+    is by the seconds they look back; `burning` what they say together, None while the budget lasts."""
 
     attainment: float
     remaining: float
     burn_rate: float
     covered_seconds: float
+    burn_rates: Mapping[float, float] = field(default_factory=dict)
+    burning: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
