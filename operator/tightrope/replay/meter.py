@@ -13,6 +13,7 @@ from tightrope.dataplane.fleet import Pod
 from tightrope.dataplane.llm_fleet import LlmPod
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Tally
+from tightrope.domain.spec import Metric
 from tightrope.replay.seat import Counter, Gauge
 
 COUNTERS: tuple[Counter, ...] = (
@@ -20,6 +21,7 @@ COUNTERS: tuple[Counter, ...] = (
     "input_tokens", "output_tokens",
 )  # fmt: skip
 BUCKETS_PER_DOUBLING = 4
+_ANSWERED_AND_DROPPED: tuple[Counter, Counter] = ("finished", "dropped")
 STALE_SCRAPES = 2.5  # a newest sample older than so many intervals says nothing about now
 
 
@@ -51,12 +53,13 @@ Gauges = tuple[int, int, int]  # of one replica: requests queued, running, and t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One scrape: counters (counter, variant) and latency buckets (variant, bucket) since the start, the gauges of
-    each ready replica by variant, and their sums."""
+    """One scrape: counters (counter, variant), latency buckets (variant, bucket), good and counted (variant, goal, 2)
+    since the start, the gauges of each ready replica by variant, and their sums."""
 
     at: float
     counters: Floats
     buckets: Floats
+    kept: Floats
     replicas: Mapping[str, Sequence[Gauges]]
     sums: Mapping[str, Mapping[Gauge, int]]
 
@@ -65,12 +68,21 @@ class Meter:
     """Counts, samples, and answers about the samples. Times are seconds since the replay began."""
 
     def __init__(
-        self, variants: Sequence[str], *, threshold_seconds: float, every: float, delay: float, memory_seconds: float
+        self,
+        variants: Sequence[str],
+        *,
+        threshold_seconds: float,
+        every: float,
+        delay: float,
+        memory_seconds: float,
+        goals: Sequence[Metric] = (Metric.LATENCY,),
     ) -> None:
         self.bounds = bounds_around(threshold_seconds)
         self._index = {name: place for place, name in enumerate(variants)}
         self._counters = np.zeros((len(COUNTERS), len(variants)))
         self._buckets = np.zeros((len(variants), len(self.bounds) + 1))
+        self._goals = {metric: place for place, metric in enumerate(goals)}
+        self._kept = np.zeros((len(variants), len(goals), 2))
         self._every, self._delay = every, delay
         self._keep = math.ceil(memory_seconds / every) + 4
         self._samples: list[Sample] = []
@@ -87,10 +99,12 @@ class Meter:
         self._counters[_ROW["input_tokens"]] += tally.input_tokens
         self._counters[_ROW["output_tokens"]] += tally.output_tokens
         self._buckets += tally.buckets
+        self._kept += tally.kept
 
     def drop(self, count: int) -> None:
         """So many requests found nobody; the first variant's counters take them, as a gateway's would."""
         self._add(0, dropped=count, arrivals=count)
+        self._kept[0, :, 1] += count
 
     def use(self, variant: str, *, arrivals: float, busy: float, ready: float) -> None:
         """Requests that came to a variant's replicas, and replica-seconds they were at work and ready."""
@@ -103,6 +117,7 @@ class Meter:
             at=at,
             counters=self._counters.copy(),
             buckets=self._buckets.copy(),
+            kept=self._kept.copy(),
             replicas=gauges,
             sums={name: summed(pods) for name, pods in gauges.items()},
         )
@@ -123,6 +138,17 @@ class Meter:
         first, last = pair
         grown = last.counters[_ROW[counter]] - first.counters[_ROW[counter]]
         return float(self._of(grown, variant)) / (last.at - first.at)
+
+    def judged(self, metric: Metric, window_seconds: float, variant: str | None = None) -> tuple[float, float] | None:
+        if metric is Metric.ERRORS:
+            answered, dropped = (self.rate(name, window_seconds, variant) for name in _ANSWERED_AND_DROPPED)
+            return None if answered is None or dropped is None else (answered, answered + dropped)
+        pair = self._window(window_seconds)
+        if pair is None:
+            return None
+        grown = (pair[1].kept - pair[0].kept)[:, self._goals[metric]] / (pair[1].at - pair[0].at)
+        good, counted = grown.sum(axis=0) if variant is None else grown[self._index[variant]]
+        return float(good), float(counted)
 
     def gauge(self, name: Gauge, variant: str | None = None) -> float | None:
         newest = self._newest()

@@ -7,7 +7,7 @@ from functools import partial
 
 from tightrope.dataplane.server_model import Distribution, ServerModel
 from tightrope.domain.performance import capacity_at
-from tightrope.domain.spec import Pools, Service, Variant
+from tightrope.domain.spec import Metric, Pools, Service, Variant
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.seat import LlmProfile, VariantProfile
 
@@ -47,6 +47,11 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
         raise ReplayError(
             f"a replica of variant {variant.name} does not fit an empty node of pool {variant.pool}: lower its "
             "requests, or name a pool with larger nodes"
+        )
+    if service.objective.metric is not Metric.LATENCY:
+        raise ReplayError(
+            f"spec.slo.objectives begins with {service.objective.metric}, and a replay is led by whole answers, which "
+            "every peer knows: write an objective of metric latency first"
         )
     capacity = _carries(service, variant, assumptions)
     working = _working(assumptions, variant.name)

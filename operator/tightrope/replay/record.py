@@ -10,8 +10,9 @@ import numpy as np
 
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Tally
-from tightrope.domain.spec import Service
+from tightrope.domain.spec import Metric, Service
 from tightrope.replay.demand import Demand
+from tightrope.replay.goals import Held, counts_errors, goals_of
 from tightrope.replay.meter import bounds_around, quantile_of
 from tightrope.replay.score import Score, Timeline
 
@@ -32,7 +33,11 @@ class Record:
         steps = max(math.ceil(demand.duration_seconds / self.step_seconds), 1)
         self._bounds = bounds_around(service.objective.threshold_seconds)
         self._buckets = np.zeros((steps, len(self._bounds) + 1))
-        self._sums = np.zeros((steps, 4))  # ended, good, arrived, cost
+        self._sums = np.zeros((steps, 4))  # counted, good, arrived, cost
+        self._goals = list(goals_of(service))
+        self._kept = np.zeros((len(self._goals), 2))  # good, counted
+        self._apart = counts_errors(service)
+        self._ended = 0
         self._ready = {name: np.zeros(steps) for name in variants}
         self._wanted = {name: np.zeros(steps) for name in variants}
         self.dropped = 0
@@ -42,16 +47,20 @@ class Record:
     @property
     def requests(self) -> int:
         """Requests ended so far."""
-        return int(self._minutes[:, 0].sum())
+        return self._ended
 
     def ended(self, at: float, tally: Tally, *, unrouted: int) -> None:
         """Requests whose end was seen in the step that ends at `at`; `unrouted` found no replica at all."""
         ended = float(tally.ended.sum()) + unrouted
         if not ended:
             return
-        self.dropped += int(ended - tally.finished.sum())
-        counts = (ended, float(tally.good.sum()))
-        self.misses += int(ended - counts[1])
+        self._ended += int(ended)
+        dropped = int(ended - tally.finished.sum())
+        self.dropped += dropped
+        self._kept += tally.kept.sum(axis=0)
+        self._kept[:, 1] += unrouted - (dropped if self._apart else 0)
+        counts = (ended - (dropped if self._apart else 0), float(tally.good.sum()))
+        self.misses += int(counts[0] - counts[1])
         self._minutes[self._place(at, MINUTE, len(self._minutes))] += counts
         row = self._place(at, self.step_seconds, len(self._sums))
         self._sums[row, :2] += counts
@@ -60,7 +69,11 @@ class Record:
     def lost(self, at: float, count: int) -> None:
         """So many requests went away with their replicas."""
         self.dropped += count
+        self._ended += count
+        if self._apart:
+            return
         self.misses += count
+        self._kept[:, 1] += count
         self._minutes[self._place(at, MINUTE, len(self._minutes)), 0] += count
         self._sums[self._place(at, self.step_seconds, len(self._sums)), 0] += count
 
@@ -96,7 +109,7 @@ class Record:
             title=title,
             knobs=dict(knobs),
             variants=tuple(used),
-            requests=int(total),
+            requests=self._ended,
             good=int(good),
             dropped=self.dropped,
             attainment=float(good / total) if total else None,
@@ -110,7 +123,20 @@ class Record:
             changes=changes,
             switches=switches,
             unknown_seconds=unknown_seconds,
+            further=self._further(),
         )
+
+    def _further(self) -> dict[str, Held]:
+        """How the objectives beside the leading one were held."""
+        found: dict[str, Held] = {}
+        for one in self._service.further_objectives:
+            good, counted = (
+                (float(self._ended - self.dropped), float(self._ended))
+                if one.metric is Metric.ERRORS
+                else self._kept[self._goals.index(one.metric)].tolist()
+            )
+            found[one.metric.value] = Held(objective=one.percent / 100.0, good=good, counted=counted)
+        return found
 
     def timeline(self) -> Timeline:
         """The course in steps."""

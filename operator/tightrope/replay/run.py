@@ -12,7 +12,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from tightrope.dataplane.fleet import Pod
-from tightrope.dataplane.goals import Goal
 from tightrope.dataplane.llm_fleet import LlmPod
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.tally import Groups
@@ -20,6 +19,7 @@ from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.cluster import Cluster
 from tightrope.replay.demand import Demand
+from tightrope.replay.goals import goals_of
 from tightrope.replay.meter import Meter
 from tightrope.replay.profiles import profile_of
 from tightrope.replay.record import MINUTE, Record
@@ -97,6 +97,7 @@ class _Run:
         self._policy = kind.build(self._setting())
         names = [variant.name for variant in case.service.variants]
         every = kind.sample_seconds or case.assumptions.scrape_seconds
+        goals = goals_of(case.service)
         self._every = every
         self._meter = Meter(
             names,
@@ -104,10 +105,10 @@ class _Run:
             every=every,
             delay=case.assumptions.scrape_delay_seconds if kind.sample_seconds is None else 0.0,
             memory_seconds=kind.memory_seconds,
+            goals=list(goals),
         )
         self._places = {name: place for place, name in enumerate(names)}
-        goal = Goal(threshold_seconds=case.service.objective.threshold_seconds)
-        self._groups = Groups(len(names), goals=[goal], bounds=self._meter.bounds)
+        self._groups = Groups(len(names), goals=list(goals.values()), bounds=self._meter.bounds)
         self._record = Record(case.service, case.demand, names)
         self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
         self._arrivals = case.demand.arrivals(seed=case.seed)

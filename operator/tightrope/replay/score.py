@@ -1,9 +1,10 @@
 """What a replay is judged by. `run` fills it, `compare`, `table` and `report` show it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tightrope.dataplane.outcomes import Floats
+from tightrope.replay.goals import Held, was_held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,8 @@ class Score:
 
     Time in violation counts minutes with requests in which fewer were good than the objective asks, in seconds.
     `changes` counts writes of replicas, `switches` changes of the set of variants that serve. Worst hour and day are
-    the lowest attainment of a whole clock hour or day of the replay with requests in it.
+    the lowest attainment of a whole clock hour or day of the replay with requests in it. All of these are of the
+    leading objective; `further` says by metric how the others were held.
     """
 
     policy: str
@@ -33,11 +35,13 @@ class Score:
     changes: int
     switches: int
     unknown_seconds: float
+    further: Mapping[str, Held] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
-        """Whether the objective was met over the whole replay."""
-        return self.attainment is None or self.attainment >= self.objective
+        """Whether every objective was met over the whole replay."""
+        leading = self.attainment is None or self.attainment >= self.objective
+        return leading and all(was_held(one) for one in self.further.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

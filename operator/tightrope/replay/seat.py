@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tightrope.dataplane.outcomes import Floats
-from tightrope.domain.spec import Pool, Service
+from tightrope.domain.spec import Metric, Pool, Service
 
 Counter = Literal[
     "arrivals",  # requests that came, whatever became of them
@@ -41,6 +41,11 @@ class Metrics(Protocol):
 
     def rate(self, counter: Counter, window_seconds: float, variant: str | None = None) -> float | None:
         """Increase per second over the window that ends at the newest sample."""
+        ...
+
+    def judged(self, metric: Metric, window_seconds: float, variant: str | None = None) -> tuple[float, float] | None:
+        """Good and counted per second at the objective of this metric, over the window; for errors, requests that were
+        answered and all. Whatever was dropped misses every objective."""
         ...
 
     def gauge(self, name: Gauge, variant: str | None = None) -> float | None:

@@ -48,6 +48,7 @@ def as_csv(scores: Sequence[Score], clairvoyant: float | None) -> str:
         values = figures(score, clairvoyant) | {
             "knobs": " ".join(f"{name}={value:g}" for name, value in score.knobs.items()),
             "variants": "+".join(score.variants),
+            "further": " ".join(further(score)),
         }
         if writer is None:
             writer = csv.DictWriter(text, fieldnames=list(values))
@@ -62,7 +63,7 @@ def row(score: Score, clairvoyant: float | None) -> tuple[str, ...]:
     return (
         f"{score.title} ({knobs})" if knobs else score.title,
         "+".join(score.variants),
-        share(score.attainment),
+        " ".join([share(score.attainment), *further(score)]),
         f"{score.objective:.4g}" if score.attainment is None else ("met" if score.met else "MISSED"),
         f"{score.cost:.2f} {score.currency}",
         f"{score.cost / clairvoyant:.3f}" if clairvoyant and score.met else "-",
@@ -73,6 +74,14 @@ def row(score: Score, clairvoyant: float | None) -> tuple[str, ...]:
         str(score.switches),
         str(score.dropped),
     )
+
+
+def further(score: Score) -> list[str]:
+    """The attainment of each objective beside the leading one: `ttft 94.21%`."""
+    return [
+        f"{name} {share(one['good'] / one['counted'] if one['counted'] else None)}"
+        for name, one in score.further.items()
+    ]
 
 
 def share(value: float | None) -> str:

@@ -8,11 +8,14 @@ from tightrope.domain.explain import mix_label
 from tightrope.domain.memory import Memory
 from tightrope.domain.observation import Known, Missing, Observation, Outcomes, Signal, VariantState
 from tightrope.domain.plan import Decision
+from tightrope.domain.spec import Metric, Service
+from tightrope.replay.goals import counts_errors
 from tightrope.replay.score import Beaten, Step
 from tightrope.replay.seat import Metrics, PolicyKind, Seat, Setting
 
 TICK_SECONDS = 15.0  # the operator's default tick and rate window
 RATE_WINDOW_SECONDS = 60.0
+UNSCRAPED = "no finished requests were scraped"
 EPOCH = 1_000_000_000.0  # second 0 of a replay as unix seconds: the decision's clock is never near zero
 
 
@@ -33,7 +36,7 @@ class Tightrope:
                 name: replace(pool, price_per_node_hour=prices.get(name, pool.price_per_node_hour))
                 for name, pool in self._pools.items()
             },
-            observations={key: observation(seat, now)},
+            observations={key: observation(seat, now, self._service)},
             memory=self._memory,
             now=now,
             tick_seconds=TICK_SECONDS,
@@ -57,48 +60,56 @@ class Tightrope:
         return Step(at=at, replicas=replicas, reason=decision.reason.value, sentence=decision.message, beaten=beaten)
 
 
-def observation(seat: Seat, now: float) -> Observation:
+def observation(seat: Seat, now: float, service: Service) -> Observation:
     """What the controller would see: rates over its window, Missing where no scrape says."""
     metrics, names = seat.metrics, list(seat.variants)
-    seen = outcomes(metrics, None)
+    seen = outcomes(metrics, service, service.objective.metric)
+    further = {
+        one.metric: outcomes(metrics, service, one.metric) or Missing(reason=UNSCRAPED)
+        for one in service.further_objectives
+    }
     return Observation(
         at=now,
         demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS), now),
-        variants={name: state(seat, name, now) for name in names},
+        variants={name: state(seat, name, now, service) for name in names},
         outcomes=seen,
-        outcomes_missing=None if seen else "no finished requests were scraped",
+        outcomes_missing=None if seen else UNSCRAPED,
         errors=signal(metrics.rate("dropped", RATE_WINDOW_SECONDS), now),
         in_flight=signal(metrics.gauge("in_flight"), now),
         p99_seconds=signal(metrics.quantile(0.99, RATE_WINDOW_SECONDS), now),
+        further_outcomes=further,
     )
 
 
-def state(seat: Seat, name: str, now: float) -> VariantState:
+def state(seat: Seat, name: str, now: float, service: Service) -> VariantState:
     """One variant as the cluster and its metrics show it."""
     variant, metrics = seat.variants[name], seat.metrics
     since = variant.pending_since
+    further = {one.metric: outcomes(metrics, service, one.metric, name) for one in service.further_objectives}
     return VariantState(
         wanted=variant.wanted,
         ready=variant.ready,
         pods=variant.wanted,
         serving_demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS, name), now),
-        outcomes=outcomes(metrics, name),
+        outcomes=outcomes(metrics, service, service.objective.metric, name),
         utilisation=signal(metrics.utilisation(RATE_WINDOW_SECONDS, name), now),
         unschedulable_since=None if since is None else EPOCH + since,
         unschedulable=variant.pending,
         startup_seconds=variant.startup_seconds,
+        further_outcomes={metric: seen for metric, seen in further.items() if seen is not None},
     )
 
 
-def outcomes(metrics: Metrics, name: str | None) -> Outcomes | None:
-    """Finished and dropped requests of the window: what was dropped was not good."""
-    finished = metrics.rate("finished", RATE_WINDOW_SECONDS, name)
-    good, dropped = (
-        metrics.rate("good", RATE_WINDOW_SECONDS, name), metrics.rate("dropped", RATE_WINDOW_SECONDS, name)
-    )  # fmt: skip
-    if finished is None or good is None or dropped is None or finished + dropped <= 0:
+def outcomes(metrics: Metrics, service: Service, metric: Metric, name: str | None = None) -> Outcomes | None:
+    """What ended in the window as this objective judges it: what was dropped was not good, or, where an objective of
+    errors counts it, is left out of the others. None where nothing ended, unless it is that an answer has no gaps."""
+    seen, ended = (metrics.judged(each, RATE_WINDOW_SECONDS, name) for each in (metric, Metric.ERRORS))
+    if seen is None or ended is None or ended[1] <= 0:
         return None
-    return Outcomes(total=finished + dropped, good_low=good, good_high=good)
+    (good, counted), (answered, all_of_them) = seen, ended
+    if metric is not Metric.ERRORS and counts_errors(service):
+        counted = max(counted - (all_of_them - answered), good)
+    return Outcomes(total=counted, good_low=good, good_high=good)
 
 
 def signal(value: float | None, now: float) -> Signal:
