@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCENARIO ?= demo
+LOCK := --quiet --no-config --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
 
@@ -54,7 +56,15 @@ crds: $(STAMP) ## Write crds/ from the API models
 chart: $(STAMP) ## Write what follows from the Helm chart: its copies, deploy/, docs/values.md
 	@$(BIN)/python -m tightrope.lab.chart
 
+image: ## Build the operator's image; TAG, BASE, BASE_DIGEST and BUILDER choose (docs/image.md)
+	@TAG='$(TAG)' BASE='$(BASE)' BASE_DIGEST='$(BASE_DIGEST)' BUILDER='$(BUILDER)' image/build.sh
+
+lock: $(STAMP) ## Write image/*.txt: the versions and hashes of all that goes into the image
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "The lock is for the Python of the image: set PYTHON=python3.11")'
+	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile $(LOCK) --output-file image/requirements.txt pyproject.toml
+	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile $(LOCK) --output-file image/build.txt image/build.in
+
 clean: ## Remove the environment and what was built here
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help setup demo lab lab-down programs check test-fast test bench crds chart clean
+.PHONY: help setup demo lab lab-down programs check test-fast test bench crds chart image lock clean

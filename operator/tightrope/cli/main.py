@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tightrope.cli import live
+from tightrope.cli.extras import needed
 
 app = typer.Typer(
     help="Holds the latency SLOs of inference services at the least cost.",
@@ -149,10 +150,11 @@ def replay(
 ) -> None:
     """What Tightrope, and what others would have done with this demand, and what it would have cost."""
     options = dict(locals())
-    from tightrope.cli.assumed import Assumed
-    from tightrope.cli.history import asked
-    from tightrope.cli.replay import chosen_demand, replayed
-    from tightrope.replay.profiles import ReplayError
+    with needed("replay", by="replay"):
+        from tightrope.cli.assumed import Assumed
+        from tightrope.cli.history import asked
+        from tightrope.cli.replay import chosen_demand, replayed
+        from tightrope.replay.profiles import ReplayError
 
     try:
         demand = chosen_demand(
@@ -202,9 +204,10 @@ def compare(
 ) -> None:
     """A row a demand: Tightrope with its defaults beside the best peer, tuned in hindsight."""
     options = dict(locals())
-    from tightrope.cli.assumed import Assumed
-    from tightrope.cli.compare import comparison
-    from tightrope.replay.profiles import ReplayError
+    with needed("replay", by="compare"):
+        from tightrope.cli.assumed import Assumed
+        from tightrope.cli.compare import comparison
+        from tightrope.replay.profiles import ReplayError
 
     try:
         text, notes = comparison(
