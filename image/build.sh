@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the operator's image with the first of docker, podman and buildah that works; `make image` calls it.
-# TAG names the image, BASE and BASE_DIGEST what it stands on, SOURCE_DATE_EPOCH how old its files are.
+# TAG names the image, BASE and BASE_DIGEST what it stands on, SOURCE_DATE_EPOCH how old its files are, REVISION
+# the commit; arguments are handed to the builder.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,11 +16,11 @@ fi
 
 default() { sed -n "s/^ARG $1=//p" Dockerfile; }
 epoch=${SOURCE_DATE_EPOCH:-$(default SOURCE_DATE_EPOCH)}
-revision=$(git rev-parse --verify --quiet HEAD || true)
-if [ -n "$revision" ] && [ -n "$(git status --porcelain)" ]; then
+revision=${REVISION:-$(git rev-parse --verify --quiet HEAD || true)}
+if [ -z "${REVISION:-}" ] && [ -n "$revision" ] && [ -n "$(git status --porcelain)" ]; then
     revision=$revision-modified
 fi
-set -- --file Dockerfile --tag "${TAG:-tightrope:$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}" \
+set -- "$@" --file Dockerfile --tag "${TAG:-tightrope:$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}" \
     --build-arg "BASE=${BASE:-$(default BASE)}${BASE_DIGEST:+@$BASE_DIGEST}" \
     --build-arg "SOURCE_DATE_EPOCH=$epoch" \
     --build-arg "REVISION=$revision"
@@ -28,6 +29,6 @@ if [ -n "${PIP_INDEX_URL:-}" ]; then
 fi
 case $builder in
 *docker) set -- build "$@" ;;
-*) set -- build --format docker --timestamp "$epoch" "$@" ;;
+*) set -- build --timestamp "$epoch" "$@" ;;
 esac
 exec "$builder" "$@" .

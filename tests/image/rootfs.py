@@ -69,7 +69,7 @@ def base(work: Path) -> Base:
     _python(usr / "local")
     made = Base(root=root, usr=usr)
     Layer(base=made, folder=work / "first").run(["/sbin/ldconfig", "-C", "/tmp/cache"])
-    shutil.copy(work / "first/root/upper/tmp/cache", root / "etc/ld.so.cache")
+    shutil.copy(work / "first/rest/upper/tmp/cache", root / "etc/ld.so.cache")
     return made
 
 
@@ -97,7 +97,7 @@ class Layer:
     folder: Path
 
     def __post_init__(self) -> None:
-        for part in ("root", "usr"):
+        for part in ("rest", "usr"):
             for name in ("upper", "work"):
                 (self.folder / part / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "merged").mkdir(exist_ok=True)
@@ -109,9 +109,9 @@ class Layer:
 
     def mounts(self, *, read_only: bool = False) -> list[str]:
         """Shell commands that put the root file system together."""
-        lower = {"root": str(self.base.root), "usr": f"{self.base.usr}:/usr"}
+        lower = {"rest": str(self.base.root), "usr": f"{self.base.usr}:/usr"}
         commands = []
-        for part, where in (("root", self.merged), ("usr", self.merged / "usr")):
+        for part, where in (("rest", self.merged), ("usr", self.merged / "usr")):
             own = self.folder / part
             options = f"lowerdir={lower[part]},upperdir={own / 'upper'},workdir={own / 'work'}"
             commands.append(f"mount -t overlay overlay -o {options} {where}")
@@ -161,7 +161,7 @@ class Layer:
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Everything the stage added or changed: its path in the image, and where it lies on the host."""
-        for part, prefix in (("root", ""), ("usr", "/usr")):
+        for part, prefix in (("rest", ""), ("usr", "/usr")):
             upper = self.folder / part / "upper"
             for folder, folders, names in os.walk(upper):
                 for name in sorted((*folders, *names)):
