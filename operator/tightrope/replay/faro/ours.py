@@ -45,7 +45,7 @@ class Tightrope:
             services=self._services,
             pools={_POOL: pool(cluster)},
             observations={
-                service.key: observation(seat(job), now)
+                service.key: observation(seat(job), now, service)
                 for service, job in zip(self._services, cluster.jobs, strict=True)
             },
             memory=self._memory,
