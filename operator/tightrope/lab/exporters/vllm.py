@@ -33,8 +33,7 @@ def render(counters: PodCounters) -> str:
         for reason in FINISHED_REASONS
     ]
     first_token = counters.first_token or counters.latency
-    no_gaps = Histogram(buckets=tuple((bound, 0.0) for bound in (*BETWEEN_TOKENS_BUCKETS_SECONDS, math.inf)), sum=0.0)
-    between = counters.between_tokens or no_gaps
+    between = counters.between_tokens or no_gaps(counters)
     running, waiting = [(labels, counters.running)], [(labels, counters.queued)]
     return "".join(
         [
@@ -46,3 +45,10 @@ def render(counters: PodCounters) -> str:
             histogram_family("vllm:e2e_request_latency_seconds", "End-to-end latency.", labels, counters.latency),
         ]
     )
+
+
+def no_gaps(counters: PodCounters) -> Histogram:
+    """The histogram of a server that does not stream: empty, or NaN like every other number of a pod that is broken."""
+    count = math.nan if math.isnan(counters.finished) else 0.0
+    bounds = (*BETWEEN_TOKENS_BUCKETS_SECONDS, math.inf)
+    return Histogram(buckets=tuple((bound, count) for bound in bounds), sum=count)
