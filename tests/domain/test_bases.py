@@ -16,6 +16,7 @@ def past(recent, *, earlier=(), period=None) -> Past:
     return Past(
         times=times,
         rates=rates,
+        level=float(rates[-1]),
         history=DemandHistory().recorded([*earlier, *recent]),
         period=period,
         tick_seconds=15.0,

@@ -44,10 +44,12 @@ LONG_WINDOWS = (3600.0, 21_600.0, DAY)  # seen in minutes
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What is known of demand: `rates` (arrivals per second) at `times` (unix seconds) by tick, ascending and never
-    empty; `history` by minute; `period` in seconds, None if it has none that is known."""
+    empty; `level` (arrivals per second) is the demand of this moment, as the module of that name tells it; `history`
+    by minute; `period` in seconds, None if it has none that is known."""
 
     times: Floats
     rates: Floats
+    level: float
     history: DemandHistory
     period: float | None
     tick_seconds: float
@@ -56,7 +58,7 @@ class Past:
 def bases(past: Past, *, now: float, horizon_seconds: float) -> Floats:
     """Arrivals per second to expect at the most until `now` + horizon, one for each of NAMES."""
     times, rates = past.times, past.rates
-    level = float(rates[-1])
+    level = past.level
     growth = expected_growth(times, rates, horizon_seconds=horizon_seconds, tick_seconds=past.tick_seconds)
     found = [
         level,

@@ -14,6 +14,7 @@ from tightrope.domain import performance, shadows
 from tightrope.domain.accounts import hardest
 from tightrope.domain.bases import Past, bases
 from tightrope.domain.forecast import Forecast
+from tightrope.domain.level import level_of
 from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Observation
 from tightrope.domain.periods import period
@@ -85,15 +86,17 @@ def outlooks(
     miss is worth what the objective that presses hardest makes of it, whichever binds the variant."""
     if not memory.demand:
         return {}
-    samples = np.array(memory.demand)
+    times, rates = np.array(memory.demand).T
+    averaged = max((server.averaged_seconds for server in servers.values()), default=1.0)
+    level = level_of(times, rates, averaged_seconds=averaged)
     past = Past(
-        times=samples[:, 0],
-        rates=samples[:, 1],
+        times=times,
+        rates=rates,
+        level=level,
         history=memory.history,
         period=memory.period,
         tick_seconds=tick_seconds,
     )
-    level = memory.demand[-1][1]
     pressing = hardest(accounts, service)
     pressing_terms = terms_of(service, pressing.objective)
     least = level * pressing.pressure.least_share(pressing_terms)

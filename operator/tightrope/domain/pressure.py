@@ -17,9 +17,10 @@ SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 6 * 3600.0, 7 * 86_400.0
 RECENT_SHARE = 0.1  # of the window: what the recent debt is measured against
 RECENT_DEBTS = (-1.0, 2.0)
 RATE_HALF_LIFE_SECONDS = 86_400.0
-DEBT_WEIGHT = 1.5
+DEBT_WEIGHT = 4.0
 ALLOWANCE_RANGE = (0.1, 4.0)
-KEPT_SAVINGS = 0.1  # of full savings: the first hours are not for spending
+# Of what the recent part of the window allows: savings that are not for spending, and those from which all may be.
+KEPT_SAVINGS, FULL_SAVINGS = 0.1, 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +120,8 @@ class Pressure:
     def least_share(self, terms: Terms) -> float:
         """The share of this moment's demand that a plan must cover at the least: all of it, unless there are savings
         to spend (0..1)."""
-        saved = max(-self.recent_share(terms) - KEPT_SAVINGS, 0.0) / (1.0 - KEPT_SAVINGS)
-        return 1.0 - terms.stance.spendable * saved
+        saved = (-self.recent_share(terms) - KEPT_SAVINGS) / (FULL_SAVINGS - KEPT_SAVINGS)
+        return 1.0 - terms.stance.spendable * min(max(saved, 0.0), 1.0)
 
     def recent_share(self, terms: Terms) -> float:
         """The recent debt in shares of what the recent part of the window allows, -1..2."""

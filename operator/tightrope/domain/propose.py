@@ -20,6 +20,7 @@ FALLBACK_TARGET = 0.7  # of utilisation, where demand is unknown
 FALLBACK_TRIGGER = 0.85
 BURN_TRIGGER = 2.0  # times the allowed miss fraction, within the rate window
 MIN_REQUESTS_TO_JUDGE = 20.0
+CHANCE = 1.645  # standard deviations (95 %) of a Poisson count
 AT_RISK_GROWTH = 1.25
 LOADED = 0.5  # of the capacity: below it, slowness is not a matter of load
 
@@ -110,12 +111,20 @@ def slo_at_risk(situation: Situation) -> AtRisk | None:
 
 def burn_now(situation: Situation, objective: Objective) -> float | None:
     """How often the allowed misses of this objective were missed in the rate window, by those that replicas may mend;
-    None with too few requests to judge."""
-    known = situation.memory.accounts
+    None with too few requests to judge.
+
+    As many misses as may come by chance where BURN_TRIGGER times the allowed ones are the rule are not held against
+    the fleet: of 480 requests 5 may miss, and 10 now and then do.
+    """
+    known, clock = situation.memory.accounts, situation.clock
     seen = accounts.mendable(objective.metric, known, situation.service, situation.observation)
-    if seen is None or seen.total * situation.clock.tick_seconds < MIN_REQUESTS_TO_JUDGE:
+    if seen is None or seen.total * clock.tick_seconds < MIN_REQUESTS_TO_JUDGE:
         return None
-    return (seen.total - seen.good_low) / seen.total / objective.allowed_miss_fraction
+    requests = seen.total * max(2.0 * clock.metrics_delay_seconds, clock.tick_seconds)
+    allowed = objective.allowed_miss_fraction * requests
+    by_chance = CHANCE * math.sqrt(BURN_TRIGGER * allowed)
+    missed = (seen.total - seen.good_low) / seen.total * requests
+    return max(missed - by_chance, 0.0) / allowed
 
 
 def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]) -> tuple[Mix, Reason, dict[str, str]]:
