@@ -64,14 +64,21 @@ class Installation:
         given = self.values(**values)
         return self.helm("install", "tightrope", str(CHART), "-n", namespace, *flags, user=user, check=check, **given)
 
-    def start_operator(self, namespace: str, *, name: str = "operator", kubeconfig: Path | None = None) -> Program:
-        """One process of the release, outside of a pod: only the port and the Lease's namespace are told besides.
-        It has the token of the release's ServiceAccount unless it is given a kubeconfig."""
+    def start_operator(
+        self,
+        namespace: str,
+        *,
+        name: str = "operator",
+        kubeconfig: Path | None = None,
+        also: Mapping[str, str] | None = None,
+    ) -> Program:
+        """One process of the release, outside of a pod: only the port, the Lease's namespace and `also` are told
+        besides. It has the token of the release's ServiceAccount unless it is given a kubeconfig."""
         deployment = self.world.get("deployment", namespace, "tightrope")
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         assert container["command"] == ["tightrope", "run"]
         env = {variable["name"]: variable["value"] for variable in container["env"]}
-        env |= {"TIGHTROPE_METRICS_PORT": str(free_port()), "TIGHTROPE_LEASE_NAMESPACE": namespace}
+        env |= {"TIGHTROPE_METRICS_PORT": str(free_port()), "TIGHTROPE_LEASE_NAMESPACE": namespace, **(also or {})}
         kubeconfig = kubeconfig or self.lab.service_account_kubeconfig(namespace, "tightrope")
         env |= {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
         return self.lab.spawn(name, [sys.executable, "-m", "tightrope.cli", "run"], env=env)
