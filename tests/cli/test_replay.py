@@ -213,6 +213,8 @@ def test_events_and_billing_change_what_it_costs(tmp_path: Path) -> None:
         (["--scrape", "1h"], "--scrape is '1h': write a length of time from 1s to 300s"),
         (["--seed", "-1"], "Invalid value for '--seed'"),
         (["--startup-cv", "nan"], "--startup-cv is nan: write 0 for exactly"),
+        (["--warmup", "a day"], "--warmup is 'a day': write a length of time from 0s"),
+        (["--warmup", "30d"], "hours long: write less, so that something is left to score"),
         (["--events", "none.csv"], "none.csv: No such file or directory"),
         (["--servers", "none.yaml"], "none.yaml: No such file or directory"),
     ],

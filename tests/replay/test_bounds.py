@@ -55,6 +55,17 @@ def test_a_price_that_changes_is_paid_from_then_on_by_the_bounds_too() -> None:
     assert found.relaxed <= found.clairvoyant < 0.5 * 0.20 + 0.5 * 2.0
 
 
+def test_nothing_before_the_end_of_the_warm_up_counts_for_a_bound() -> None:
+    service = build.service(variants=(build.variant("cpu"),))
+    late = case(STEP, seconds=5400.0, service=service, pools=build.pools("cpu"), warmup_seconds=3600.0)
+    found = bound(late)
+
+    # What is left is half an hour of 20/s on one replica.
+    assert found.unreachable == pytest.approx(0.20 * 0.5)
+    assert found.relaxed <= found.clairvoyant == pytest.approx(0.20 * 0.5, rel=0.25)
+    assert found.course.score.met
+
+
 def test_the_running_minimum_knows_where_it_came_from() -> None:
     values = np.array([[5.0, 3.0, 4.0, 1.0], [1.0, 2.0, 0.5, 0.5]])
     smallest, origin = running_minimum(values, np.arange(8).reshape(2, 4), axis=1)

@@ -64,6 +64,23 @@ def test_a_policy_sees_only_what_was_scraped_before_its_turn() -> None:
     assert rates[382.5] == pytest.approx(90.0, rel=0.15)
 
 
+def test_what_is_played_to_warm_up_is_learned_from_and_not_scored() -> None:
+    # 60/s on one replica of 40/s drowns for the first half hour; from then on four serve 20/s.
+    drowning = [(0, 60.0), (1800, 60.0), (1800, 20.0)]
+    kind, built = told(lambda seat: {"cpu": 1 if seat.now < 1500 else 4})
+    whole = play(case(drowning, seconds=5400), kind, knobs={}, variants=("cpu",))
+    scored = play(case(drowning, seconds=5400, warmup_seconds=1800.0), kind, knobs={}, variants=("cpu",))
+
+    assert whole.score.attainment < 0.7 and scored.score.attainment > 0.999
+    assert scored.score.cost == pytest.approx(0.20 * 4, rel=1e-3)
+    assert scored.score.requests == pytest.approx(20 * 3600, rel=0.02)
+    assert (whole.score.changes, scored.score.changes) == (2, 0)
+    assert whole.score.violation_seconds > 1500 and scored.score.violation_seconds == 0.0
+    assert scored.score.dropped == 0 < whole.score.dropped
+    assert scored.timeline.demand[0] > 50 and scored.timeline.budget_left[100] == 1.0  # still shown
+    assert built[1].rates[0][0] == 7.5
+
+
 def test_a_gap_in_history_is_neither_served_nor_billed_nor_read_as_zero() -> None:
     steady = [(0, 60.0), (1800, 60.0), (1800, 0.0), (3600, 0.0), (3600, 60.0)]
     with_gap = case(steady, seconds=5400, gaps=[(1800.0, 3600.0)])

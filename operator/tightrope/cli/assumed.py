@@ -38,6 +38,7 @@ class Assumed:
     drain: str = "30s"
     scrape: str = "15s"
     routing: str = "even"
+    warmup: str = "0s"
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Assumed":
@@ -64,10 +65,21 @@ class Assumed:
             drain_seconds=_length("--drain", self.drain, least=0.0),
             scrape_seconds=_length("--scrape", self.scrape, least=1.0, most=300.0),
             routing=Routing(self.routing),
+            warmup_seconds=self._warmup(demand),
             events=NO_EVENTS
             if self.events is None
             else read_events(self.events, pools=pools, start_unix=demand.start_unix),
         )
+
+    def _warmup(self, demand: Demand) -> float:
+        """Less than the demand is long. Raises ReplayError."""
+        found = _length("--warmup", self.warmup, least=0.0, most=365 * _DAY)
+        if found and found >= demand.duration_seconds:
+            raise ReplayError(
+                f"--warmup is {self.warmup!r}, and {demand.name} is {demand.duration_seconds / 3600.0:.4g} hours long: "
+                "write less, so that something is left to score"
+            )
+        return found
 
     def _lengths(self, service: Service, described: Described, demand: Demand) -> Lengths | None:
         """Of the requests, where the servers are those of language models. Raises ReplayError."""

@@ -109,6 +109,7 @@ _StartupCv = Annotated[float, _flag("How much start-up varies: standard deviatio
 _Drain = Annotated[str, _flag("How long a stopped replica may finish what it has [30s].")]
 _Seed = Annotated[int, typer.Option(min=0, show_default=False, help=r"Seed of everything random \[0].")]
 _Scrape = Annotated[str, _flag("How often metrics are scraped [15s].")]
+_Warmup = Annotated[str, _flag("So much of the demand is played first and not scored, such as 24h [0s].")]
 
 
 @app.command()
@@ -144,6 +145,7 @@ def replay(
     routing: _Routing = "even",
     drain: _Drain = "30s",
     scrape: _Scrape = "15s",
+    warmup: _Warmup = "0s",
     report: Annotated[Path | None, _flag("Also write a page to look at: --report out.html.")] = None,
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
     seed: _Seed = 0,
@@ -199,6 +201,7 @@ def compare(
     routing: _Routing = "even",
     drain: _Drain = "30s",
     scrape: _Scrape = "15s",
+    warmup: _Warmup = "0s",
     output: Annotated[str, typer.Option("-o", "--output", help="table, csv or json.")] = "table",
     seed: _Seed = 0,
 ) -> None:

@@ -29,7 +29,7 @@ class Assumptions:
     not. A node is billed from the request for it until its last replica is gone, for `billing_minimum` at the least, in
     whole steps of `billing_step`. `events` befall the pools; `routing` shares out the requests. A replica that is
     stopped takes nothing new and goes when it has finished what it has, or after `drain_seconds`. A scrape is visible
-    `scrape_delay_seconds` after it was taken.
+    `scrape_delay_seconds` after it was taken. The first `warmup_seconds` are played, and learned from, and not scored.
     """
 
     servers: Mapping[str, ServerModel | LlmModel]
@@ -44,11 +44,13 @@ class Assumptions:
     rate_window_seconds: float = 60.0
     events: Events = NO_EVENTS
     routing: Routing = Routing.EVEN
+    warmup_seconds: float = 0.0
 
     def sentences(self) -> list[str]:
         """Each assumption in plain words, for whoever reads the result."""
         servers = [f"a replica of {name} {_works(model)}{self._capacity(name)}" for name, model in self.servers.items()]
         lengths = [] if self.lengths is None else [lengths_in_words(self.lengths)]
+        warmup = [f"the first {self.warmup_seconds / 3600.0:g} hours are played and not scored"]
         return [
             *servers,
             *lengths,
@@ -59,6 +61,7 @@ class Assumptions:
             f"a replica that is stopped has {self.drain_seconds:g} s to finish what it has",
             f"metrics are scraped every {self.scrape_seconds:g} s and seen {self.scrape_delay_seconds:g} s later",
             *self.events.sentences(),
+            *(warmup if self.warmup_seconds else []),
         ]
 
     @property

@@ -13,6 +13,7 @@ finds the cheapest path exactly; the price is then searched by bisection.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeAlias
 
 import numpy as np
@@ -83,13 +84,14 @@ class _Search:
         self._forbidden = (self._total > case.service.max_replicas) | (self._total < case.service.min_replicas)
         self._saturation = np.tensordot(np.array([p.saturation for p in self._profiles]), axes, axes=1)
         self._weakest = self._weakest_capacity(axes)
-        self._allowed = self._objective.allowed_miss_fraction * float(self._counts.sum())
+        self._scored = MINUTE * np.arange(1.0, len(self._counts) + 1) > case.assumptions.warmup_seconds
+        self._allowed = self._objective.allowed_miss_fraction * float(self._counts[self._scored].sum())
 
     def unreachable(self) -> float:
         """Per minute the cheapest fleet that carries it, at once and for that minute only."""
         carried = self._total * self._weakest
         total = 0.0
-        for count, share in zip(self._counts, self._shares, strict=True):
+        for count, share in zip(self._counts[self._scored], compress(self._shares, self._scored), strict=True):
             fits = ~self._forbidden & (carried >= count / MINUTE)
             total += float(np.min(self._prices[share], where=fits, initial=math.inf))
         return total if math.isfinite(total) else math.nan
@@ -99,7 +101,7 @@ class _Search:
         routing: the largest of the Lagrange bounds, each of which no schedule can go below."""
         best = 0.0
         for price in (np.geomspace(1e-3, 10.0, 13) * self._miss_scale()).tolist():
-            cost, misses, _ = self._path(price, self._least_misses)
+            cost, misses, _ = self._path(price, self._least_misses, only_scored=True)
             best = max(best, cost + price * (misses - self._allowed))
         return best
 
@@ -132,20 +134,28 @@ class _Search:
         names = tuple(profile.name for profile in self._profiles)
         return play(self._case, kind, knobs={}, variants=names)
 
-    def _path(self, price: float, misses: Misses) -> tuple[float, float, list[tuple[int, ...]]]:
-        """The cheapest path of fleets at this price of a miss: its cost, its misses, and the fleet of each minute."""
+    def _path(
+        self, price: float, misses: Misses, *, only_scored: bool = False
+    ) -> tuple[float, float, list[tuple[int, ...]]]:
+        """The cheapest path of fleets at this price of a miss: its cost, its misses, and the fleet of each minute. What
+        is not scored is free of both where a limit is asked for; a course that is played pays for it."""
         value = np.where(self._forbidden, math.inf, 0.0)
+        weights = self._scored if only_scored else np.ones_like(self._scored)
         came: list[Indices] = []
-        for count, share in zip(self._counts, self._shares, strict=True):
+        for count, share, weight in zip(self._counts, self._shares, weights.astype(float), strict=True):
             value, origin = self._step(value)
             came.append(origin)
-            value = np.where(self._forbidden, math.inf, value + self._prices[share] + price * misses(count))
+            paid = weight * (self._prices[share] + price * misses(count))
+            value = np.where(self._forbidden, math.inf, value + paid)
         at = int(np.argmin(value))
         fleets = [at]
         for origin in reversed(came[1:]):
             fleets.append(int(origin.flat[fleets[-1]]))
         fleets.reverse()
-        missed = sum(float(misses(count).flat[at]) for count, at in zip(self._counts, fleets, strict=True))
+        missed = sum(
+            weight * float(misses(count).flat[at])
+            for count, at, weight in zip(self._counts, fleets, weights.tolist(), strict=True)
+        )
         total = float(value.min()) - price * missed
         return total, missed, [tuple(int(i) for i in np.unravel_index(at, self._sizes)) for at in fleets]
 

@@ -23,10 +23,10 @@ STEP_CHOICES = (15.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
 
 
 class Record:
-    """The account of one replay."""
+    """The account of one replay. The timeline has all of it, the score only what comes after `warmup` seconds."""
 
-    def __init__(self, service: Service, demand: Demand, variants: Sequence[str]) -> None:
-        self._service, self._demand = service, demand
+    def __init__(self, service: Service, demand: Demand, variants: Sequence[str], *, warmup: float = 0.0) -> None:
+        self._service, self._demand, self._warmup = service, demand, warmup
         self._minutes = np.zeros((max(math.ceil(demand.duration_seconds / MINUTE), 1), 2))
         wanted_step = demand.duration_seconds / TIMELINE_STEPS
         self.step_seconds = next((step for step in STEP_CHOICES if step >= wanted_step), STEP_CHOICES[-1])
@@ -46,7 +46,7 @@ class Record:
 
     @property
     def requests(self) -> int:
-        """Requests ended so far."""
+        """Requests ended so far, those that are not scored left out."""
         return self._ended
 
     def ended(self, at: float, tally: Tally, *, unrouted: int) -> None:
@@ -54,28 +54,32 @@ class Record:
         ended = float(tally.ended.sum()) + unrouted
         if not ended:
             return
-        self._ended += int(ended)
         dropped = int(ended - tally.finished.sum())
-        self.dropped += dropped
-        self._kept += tally.kept.sum(axis=0)
-        self._kept[:, 1] += unrouted - (dropped if self._apart else 0)
         counts = (ended - (dropped if self._apart else 0), float(tally.good.sum()))
-        self.misses += int(counts[0] - counts[1])
-        self._minutes[self._place(at, MINUTE, len(self._minutes))] += counts
+        if at > self._warmup:
+            self._ended += int(ended)
+            self.dropped += dropped
+            self._kept += tally.kept.sum(axis=0)
+            self._kept[:, 1] += unrouted - (dropped if self._apart else 0)
+            self.misses += int(counts[0] - counts[1])
+            self._minutes[self._place(at, MINUTE, len(self._minutes))] += counts
         row = self._place(at, self.step_seconds, len(self._sums))
         self._sums[row, :2] += counts
         self._buckets[row] += tally.buckets.sum(axis=0)
 
     def lost(self, at: float, count: int) -> None:
         """So many requests went away with their replicas."""
-        self.dropped += count
-        self._ended += count
+        scored = at > self._warmup
+        if scored:
+            self.dropped += count
+            self._ended += count
         if self._apart:
             return
-        self.misses += count
-        self._kept[:, 1] += count
-        self._minutes[self._place(at, MINUTE, len(self._minutes)), 0] += count
         self._sums[self._place(at, self.step_seconds, len(self._sums)), 0] += count
+        if scored:
+            self.misses += count
+            self._kept[:, 1] += count
+            self._minutes[self._place(at, MINUTE, len(self._minutes)), 0] += count
 
     def passed(
         self,
@@ -143,7 +147,8 @@ class Record:
         ended, good, arrived, cost = self._sums.T
         lengths = np.full(len(ended), self.step_seconds)
         lengths[-1] = self._demand.duration_seconds - self.step_seconds * (len(ended) - 1)
-        allowed = (1.0 - self._service.objective.percent / 100.0) * max(ended.sum(), 1.0)
+        scored = self.step_seconds * np.arange(len(ended)) >= self._warmup
+        allowed = (1.0 - self._service.objective.percent / 100.0) * max(ended[scored].sum(), 1.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(ended > 0, good / ended, np.nan)
         return Timeline(
@@ -155,7 +160,7 @@ class Record:
             p95=self._quantiles(0.95),
             p99=self._quantiles(0.99),
             cost_per_hour=cost / lengths * HOUR,
-            budget_left=1.0 - np.cumsum(ended - good) / allowed,
+            budget_left=1.0 - np.cumsum(scored * (ended - good)) / allowed,
             ready={name: values / lengths for name, values in self._ready.items()},
             wanted={name: values / lengths for name, values in self._wanted.items()},
         )

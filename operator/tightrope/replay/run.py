@@ -109,12 +109,12 @@ class _Run:
         )
         self._places = {name: place for place, name in enumerate(names)}
         self._groups = Groups(len(names), goals=list(goals.values()), bounds=self._meter.bounds)
-        self._record = Record(case.service, case.demand, names)
+        self._record = Record(case.service, case.demand, names, warmup=case.assumptions.warmup_seconds)
         self._cluster = Cluster(case.service, case.pools, case.assumptions, seed=case.seed)
         self._arrivals = case.demand.arrivals(seed=case.seed)
         self._steps: list[Step] = []
         self._changes = self._switches = 0
-        self._gap_cost = 0.0
+        self._gap_cost = self._warmup_cost = 0.0
         self._serving: frozenset[str] = frozenset()
 
     def _setting(self) -> Setting:
@@ -130,15 +130,17 @@ class _Run:
     def course(self) -> Course:
         case, now, unknown = self._case, 0.0, 0.0
         self._cluster.start(self._first())
-        end = case.demand.duration_seconds
+        warm, end = case.assumptions.warmup_seconds, case.demand.duration_seconds
         turn = scrape = 0
         while now < end:
             # Turns fall half a scrape after the scrapes: a policy sees samples of every age.
             next_scrape, next_turn = scrape * self._every, turn * self._kind.period_seconds + self._every / 2
-            then = min(next_scrape, next_turn, self._cluster.next_change(now), end)
+            then = min(next_scrape, next_turn, self._cluster.next_change(now), warm if now < warm else end)
             if then > now:
                 unknown += self._work(now, then)
                 now = then
+                if now == warm:
+                    unknown = self._warmed_up(now)
             self._settle(now, self._cluster.move(now))
             if now >= next_scrape:
                 if case.demand.known_at(now):
@@ -149,9 +151,16 @@ class _Run:
             if now >= next_turn and now < end:
                 self._turn(now)
                 turn += 1
-                self._check(now)
+                if now > warm:
+                    self._check(now)
         self._record.cost = self._cost(now)
         return Course(score=self._score(unknown), timeline=self._record.timeline(), steps=self._steps)
+
+    def _warmed_up(self, now: float) -> float:
+        """What is scored begins now: with no unknown seconds, and no cost or change of before."""
+        self._warmup_cost = self._cost(now)
+        self._changes = self._switches = 0
+        return 0.0
 
     def _check(self, now: float) -> None:
         """Whether there is any use in going on."""
@@ -160,7 +169,7 @@ class _Run:
             raise Beaten
 
     def _cost(self, now: float) -> float:
-        return self._cluster.cost(now) - self._gap_cost
+        return self._cluster.cost(now) - self._gap_cost - self._warmup_cost
 
     def _first(self) -> dict[str, int]:
         """What the first minutes need, on the variant that carries it cheapest."""
