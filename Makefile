@@ -44,7 +44,8 @@ test-fast: $(STAMP) ## What needs no lab, on every core
 	@$(BIN)/pytest -q -n auto -m 'not lab'
 
 test: check programs ## Everything, on the real control plane
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto -m 'not lab'
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m lab
 
 bench: programs ## Timings: the data plane, a replay, 200 services on the lab, the decision alone
 	@$(BIN)/python -m tightrope.replay.bench

@@ -185,6 +185,7 @@ def during(begin: float, end: float) -> Course:
         ("TightropeNoCapacity", "CapacityAvailable", "PoolFull", 10),
         ("TightropeNoCapacity", "CapacityAvailable", "Refused", 10),
         ("TightropeNoCapacity", "RolloutBlocked", "PoolFull", 10),
+        ("TightropeMoneyBudget", "CapacityAvailable", "MoneyBudget", 10),
         ("TightropeConflict", "Conflict", "OtherWriter", 5),
         ("TightropeConflict", "Conflict", "TargetTaken", 5),
         ("TightropeServiceRefused", "SpecValid", "SpecInvalid", 10),

@@ -119,6 +119,30 @@ def test_the_budget_policy_is_balanced_unless_the_spec_says_otherwise() -> None:
         parse_service(service_wire(spec__slo__budgetPolicy="Careless"))
 
 
+def test_schedules_and_a_budget_are_read() -> None:
+    schedule = {"cron": "0 8 * * 1-5", "timeZone": "Europe/Berlin", "duration": "10h", "min": 4}
+    service = parse_service(service_wire(spec__schedules=[schedule], spec__budget={"perHour": "12.50"})).service
+
+    assert service.budget_per_hour == 12.5
+    (read,) = service.schedules
+    assert (read.duration_seconds, read.min_replicas, str(read.begins)) == (36_000, 4, "0 8 * * 1-5 Europe/Berlin")
+    assert parse_service(service_wire()).service.schedules == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"cron": "0 25 * * *"}, r"spec\.schedules\[0\]\.cron: '0 25 \* \* \*' is no cron expression"),
+        ({"timeZone": "Europe/Atlantis"}, r"spec\.schedules\[0\]\.timeZone: 'Europe/Atlantis' is no time zone"),
+        ({"min": 41}, r"schedules: min must not be greater than replicas\.max"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(change: dict[str, Any], refused: str) -> None:
+    schedule = {"cron": "0 8 * * 1-5", "duration": "10h", "min": 4} | change
+    with pytest.raises(SpecInvalid, match=refused):
+        parse_service(service_wire(spec__schedules=[schedule]))
+
+
 def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
     assert parse_service(service_wire(spec__quality={"min": 0.9}, spec__slo__calendar="weekly"))
 

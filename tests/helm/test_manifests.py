@@ -22,6 +22,7 @@ ON_SPEC = {
         "template is missing",
         "template is used by no variant",
         "preset triton measures neither ttft nor itl",
+        "schedules: min must not be greater than replicas.max",
     ],
     "computepools": ["accelerator and node.accelerators go together"],
 }

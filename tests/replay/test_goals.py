@@ -67,7 +67,7 @@ def test_our_policy_sees_each_objective_as_the_controller_would() -> None:
     def ask(seat: Seat) -> dict[str, int]:
         seats.append(seat)
         if seat.now > 300.0:
-            seen = observation(seat, 1e9 + seat.now, CHAT)
+            seen = observation(seat, 1e9, CHAT)
             ended = seen.judged_by(Metric.ERRORS, CHAT)
             first = seen.judged_by(Metric.TTFT, CHAT)
             assert first.total == pytest.approx(ended.good_low)

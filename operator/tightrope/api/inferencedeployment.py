@@ -9,7 +9,18 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tightrope.api.podtemplate import Patch, PodTemplate
-from tightrope.api.schema import IS_LABEL, Duration, IntOrPercent, Label, ListMap, Rule, Wire, between, matching
+from tightrope.api.schema import (
+    IS_LABEL,
+    Duration,
+    IntOrPercent,
+    Label,
+    ListMap,
+    Money,
+    Rule,
+    Wire,
+    between,
+    matching,
+)
 from tightrope.api.servicestatus import InferenceDeploymentStatus
 
 VARIANT_NAME_MAX = 15
@@ -198,6 +209,46 @@ class Behavior(Wire):
     switch: Switch = Field(Switch(), description="What a change of the mix of variants must be worth.")
 
 
+class Budget(Wire):
+    """What the service may cost."""
+
+    per_hour: Annotated[
+        Money,
+        Rule("self.matches('[1-9]')", "must be greater than zero", lambda text: any(c in "123456789" for c in text)),
+    ] = Field(
+        description=(
+            "The most that its nodes may cost an hour, in the currency of its pools, as a decimal number in quotes: "
+            '"12.00". Beyond it nothing is added, except for replicas.min; what runs stays.'
+        )
+    )
+
+
+class Schedule(Wire):
+    """More replicas at known times, whatever demand is."""
+
+    cron: Annotated[
+        str,
+        Field(min_length=9, max_length=100),
+        matching(
+            "[^ ]+( +[^ ]+){4}",
+            "must have five fields (minute, hour, day of month, month, day of week), such as 0 8 * * 1-5",
+        ),
+    ] = Field(description="When it begins, as in a CronJob: minute, hour, day of month, month, day of week.")
+    time_zone: Annotated[
+        str,
+        Field(min_length=1, max_length=64),
+        matching("[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "must be an IANA time zone such as Europe/Berlin"),
+    ] = Field("Etc/UTC", description="IANA time zone of cron, such as Europe/Berlin.")
+    duration: Annotated[Duration, between("1m", "168h")] = Field(
+        description="How long it lasts from then on, such as 10h."
+    )
+    min: int = Field(
+        ge=1,
+        le=MAX_REPLICAS,
+        description="Never fewer ready replicas than this while it lasts: they are started in time to be ready.",
+    )
+
+
 def _targets_are_distinct(variants: list[Variant]) -> bool:
     targets = [(v.scale_target_ref.kind, v.scale_target_ref.name) for v in variants if v.scale_target_ref]
     return len(targets) == len(set(targets))
@@ -229,6 +280,10 @@ class InferenceDeploymentSpec(Wire):
             _targets_are_distinct,
         ),
     ] = Field(description="The ways to run the service; the cheapest mix that holds the objective is chosen.")
+    schedules: Annotated[list[Schedule], Field(max_length=16)] = Field(
+        [], description="Minimums at known times; the largest of those that last counts."
+    )
+    budget: Budget | None = Field(None, description="What the service may cost.")
     behavior: Behavior = Field(Behavior(), description="How calm the service is kept.")
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -247,6 +302,11 @@ class InferenceDeploymentSpec(Wire):
             "preset triton measures neither ttft nor itl: leave these objectives out (of a decoupled model, latency is "
             "the time to its first response), or measure in front of the server and write preset: generic",
             lambda spec: spec.metrics.preset != "triton" or all(_triton_measures(o) for o in spec.slo.objectives),
+        ),
+        Rule(
+            "!has(self.schedules) || self.schedules.all(s, s.min <= self.replicas.max)",
+            "schedules: min must not be greater than replicas.max",
+            lambda spec: all(schedule.min <= spec.replicas.max for schedule in spec.schedules),
         ),
     )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from tightrope.api.computepool import ComputePool
+from tightrope.api.cron import Cron, fault_of_cron, fault_of_zone
 from tightrope.api.duration import parse_duration
 from tightrope.api.faults import first_fault
 from tightrope.api.inferencedeployment import InferenceDeployment, InferenceDeploymentSpec
@@ -135,6 +136,8 @@ def _service(
         mode=domain.Mode.PAUSED if pause is Pause.ALL else domain.Mode(spec.mode),
         descents_paused=pause is Pause.DESCENTS,
         behavior=_behavior(spec),
+        schedules=_schedules(spec),
+        budget_per_hour=float(spec.budget.per_hour) if spec.budget else None,
     )
     status = read_status(wire.get("status") or {})
     return ParsedService(
@@ -218,6 +221,27 @@ def _behavior(spec: InferenceDeploymentSpec) -> domain.Behavior:
         switch_min_dwell_seconds=parse_duration(spec.behavior.switch.min_dwell),
         switch_min_savings_percent=spec.behavior.switch.min_savings_percent,
     )
+
+
+def _schedules(spec: InferenceDeploymentSpec) -> tuple[domain.Schedule, ...]:
+    """Raises SpecInvalid for a cron expression or a time zone that only a library can judge."""
+    found = []
+    for index, wire in enumerate(spec.schedules):
+        field = f"spec.schedules[{index}]"
+        for name, text, fault in (
+            ("cron", wire.cron, fault_of_cron(wire.cron)),
+            ("timeZone", wire.time_zone, fault_of_zone(wire.time_zone)),
+        ):
+            if fault is not None:
+                raise SpecInvalid(f"{field}.{name}", text, fault)
+        found.append(
+            domain.Schedule(
+                begins=Cron(expression=wire.cron, time_zone=wire.time_zone),
+                duration_seconds=parse_duration(wire.duration),
+                min_replicas=wire.min,
+            )
+        )
+    return tuple(found)
 
 
 def _status(wire: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ def name_taken(state: WorkloadState, why: str) -> Finding:
 
 
 def capacity_available(observation: Observation, decision: Decision) -> Finding:
-    """Whether every pool gave what was asked of it lately."""
+    """Whether every pool gave what was asked of it lately, and the budget in money allows what demand asks for."""
     for name, state in sorted(observation.variants.items()):
         if state.refused is not None:
             return said("CapacityAvailable", False, "Refused", f"pods of variant {name} are refused: {state.refused}")
@@ -70,6 +70,8 @@ def capacity_available(observation: Observation, decision: Decision) -> Finding:
             stuck = observation.variants[name].unschedulable
             message = f"the pool of variant {name} has no room" + (f" for {stuck} of its pods" if stuck else "")
             return said("CapacityAvailable", False, "PoolFull", f"{message}; it is tried again later")
+    if decision.money_budget is not None:
+        return said("CapacityAvailable", False, "MoneyBudget", decision.money_budget)
     return said("CapacityAvailable", True, "Available", "no pool has refused a replica lately")
 
 

@@ -8,9 +8,11 @@ makes necessary, and fill them from the variants of at least that capacity, chea
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tightrope.domain.spec import Pool
+
+NO_LIMIT = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class Option:
 
     `capacity` is arrivals per second per replica that the plan may count on; `demand` what must be carried if this
     variant is in the mix (its own horizon); `limit` the most replicas its pool has room for; `per_node` how many
-    replicas share a node.
+    replicas share a node; `running` how many there are.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Option:
     demand: float
     limit: int
     per_node: int
+    running: int = 0
 
     @property
     def cost_per_replica_hour(self) -> float:
@@ -36,12 +39,16 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """A candidate plan: replicas per variant (positive only), its cost per hour, and the demand it falls short of."""
+    """A candidate plan: replicas per variant (positive only), its cost per hour, and the demand it falls short of.
+    `capped` says that a budget made it smaller, `over_budget` that it costs more all the same, since fewer are not
+    allowed."""
 
     replicas: Mapping[str, int]
     cost_per_hour: float
     carries: float
     shortfall: float
+    capped: bool = False
+    over_budget: bool = False
 
     @property
     def variants(self) -> frozenset[str]:
@@ -52,38 +59,68 @@ class Mix:
         return sum(self.replicas.values())
 
 
-def candidates(options: Sequence[Option], *, min_replicas: int, max_replicas: int) -> tuple[Mix, ...]:
-    """Every undominated mix, best first: those that carry the demand by cost, then the rest by what they carry."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Over all variants of a mix: replicas, and what their nodes may cost an hour. The budget gives way to `least`."""
+
+    least: int
+    most: int
+    budget_per_hour: float = NO_LIMIT
+
+
+def candidates(options: Sequence[Option], bounds: Bounds) -> tuple[Mix, ...]:
+    """Every undominated mix, best first: those that carry the demand by cost, then the rest by what they carry, those
+    over the budget last."""
     mixes: dict[tuple[tuple[str, int], ...], Mix] = {}
     for binding in options:
         together = [option for option in options if option.capacity >= binding.capacity]
         for group in ([binding], together):
-            mix = filled(group, min_replicas=min_replicas, max_replicas=max_replicas)
+            mix = filled(group, bounds)
             if mix is not None:
                 mixes[tuple(sorted(mix.replicas.items()))] = mix
     return tuple(sorted(mixes.values(), key=preference))
 
 
-def preference(mix: Mix) -> tuple[bool, float, float, int, tuple[tuple[str, int], ...]]:
+def preference(mix: Mix) -> tuple[float, bool, float, float, int, tuple[tuple[str, int], ...]]:
     """Order of choice; the last keys make it independent of the order in which variants are listed."""
-    short = mix.shortfall > 0
-    return (short, -mix.carries if short else 0.0, mix.cost_per_hour, mix.total, tuple(sorted(mix.replicas.items())))
+    short, over = mix.shortfall > 0, mix.cost_per_hour if mix.over_budget else 0.0
+    names = tuple(sorted(mix.replicas.items()))
+    return (over, short, -mix.carries if short else 0.0, mix.cost_per_hour, mix.total, names)
 
 
-def filled(group: Sequence[Option], *, min_replicas: int, max_replicas: int) -> Mix | None:
-    """The cheapest way to put enough pods on these variants; None if they have room for none."""
+def filled(group: Sequence[Option], bounds: Bounds) -> Mix | None:
+    """The cheapest way to put enough pods on these variants; None if they have room for none.
+
+    A budget stops growth: it takes away neither what runs already nor the least that the user asked for.
+    """
     open_options = [option for option in group if option.limit > 0 and option.capacity > 0]
     if not open_options:
         return None
     capacity = min(option.capacity for option in open_options)
     demand = max(option.demand for option in open_options)
-    needed = min(max(replicas_for(demand, capacity), min_replicas, 1), max_replicas)
+    needed = min(max(replicas_for(demand, capacity), bounds.least, 1), bounds.most)
+    by_name = {option.name: option for option in open_options}
+    whole = priced(spread(open_options, needed), by_name, demand)
+    if whole.cost_per_hour <= bounds.budget_per_hour:
+        return whole
+    running = sum(option.running for option in open_options)
+    kept = min(max(running, bounds.least, 1), needed)
+    for count in range(needed - 1, kept - 1, -1):
+        mix = priced(spread(open_options, count), by_name, demand)
+        if mix.cost_per_hour <= bounds.budget_per_hour:
+            return replace(mix, capped=True)
+    mix = priced(spread(open_options, kept), by_name, demand)
+    return replace(mix, capped=kept < needed, over_budget=kept > running)
+
+
+def spread(options: Sequence[Option], needed: int) -> dict[str, int]:
+    """So many replicas on these variants, the cheapest first, as far as there is room."""
     replicas: dict[str, int] = {}
-    for option in sorted(open_options, key=lambda option: (option.cost_per_replica_hour, option.name)):
+    for option in sorted(options, key=lambda option: (option.cost_per_replica_hour, option.name)):
         share = min(option.limit, needed - sum(replicas.values()))
         if share > 0:
             replicas[option.name] = share
-    return priced(replicas, {option.name: option for option in open_options}, demand)
+    return replicas
 
 
 def replicas_for(demand: float, capacity: float) -> int:

@@ -114,6 +114,7 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
         budget=budgets.pop(service.objective.metric, None),
         further_budgets=budgets,
         beyond_replicas=accounts.beyond_replicas(memory.accounts),
+        money_budget=proposal.money_budget,
         switching=frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
         blind=situation.blind,
         no_feasible_variant=explain.no_capacity_sentence(situation, ())

@@ -1,7 +1,12 @@
 """Sentences for people: why this plan, and why not the others. Computed from the decision's own values."""
 
+import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
+import numpy as np
+
+from tightrope.domain import miss_curve
 from tightrope.domain.allocate import Mix
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Alternative, Reason
@@ -34,7 +39,8 @@ def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float
         ahead = f"up to {covered:.1f}/s must be covered {until}, by the rule {predicted.rule}"
     carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
     lead = f"{LEADS[reason]}{risk_clause(situation, reason, at_risk)}"
-    return f"{lead}: {now}, {ahead}; {carries}{shortfall_clause(mix)}{bound_clause(situation, mix)}."
+    limits = f"{shortfall_clause(mix)}{budget_clause(situation, mix, covered)}{bound_clause(situation, mix)}"
+    return f"{lead}: {now}, {ahead}; {carries}{limits}{schedule_clause(situation, reason)}."
 
 
 def risk_clause(situation: Situation, reason: Reason, at_risk: Metric | None) -> str:
@@ -57,6 +63,47 @@ def shortfall_clause(mix: Mix) -> str:
     return f", {mix.shortfall:.1f}/s short" if mix.shortfall > 0 else ""
 
 
+def budget_clause(situation: Situation, mix: Mix, covered: float) -> str:
+    """What the budget in money costs: the share of requests that are still good when all that is covered comes."""
+    budget = situation.service.budget_per_hour
+    if budget is None or not (mix.capped or mix.cost_per_hour > budget):
+        return ""
+    said = f"; budget.perHour allows {money(budget, situation)}"
+    if mix.cost_per_hour > budget:
+        said += f", and {'replicas.min asks for' if mix.over_budget else 'what runs already is'} more"
+    if not mix.capped:
+        return said
+    return f"{said}, and {100.0 * predicted_attainment(situation, mix, covered):.1f}% would be good at {covered:.1f}/s"
+
+
+def budget_sentence(situation: Situation, mix: Mix, covered: float) -> str:
+    """What the budget keeps from being planned, for the condition."""
+    return f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s{shortfall_clause(mix)}" + budget_clause(
+        situation, mix, covered
+    )
+
+
+def predicted_attainment(situation: Situation, mix: Mix, demand: float) -> float:
+    """The share of requests (0..1) that are good at this demand, by the curve that the decision believes in."""
+    capacity = np.array(min(situation.capacities[name] for name in mix.replicas))
+    objectives = {situation.bound_by[name] for name in mix.replicas}
+    load = demand / max(mix.total, 1)
+    missed = [
+        objective.allowed_miss_fraction * math.exp(min(float(miss_curve.over(load, capacity, objective)), 50.0))
+        for objective in objectives
+    ]
+    return 1.0 - min(max(missed), 1.0)
+
+
+def schedule_clause(situation: Situation, reason: Reason) -> str:
+    """Which minimum a schedule asks for, and when it is over."""
+    found = situation.scheduled
+    if found is None or reason is not Reason.SCHEDULED_MINIMUM:
+        return ""
+    ends = datetime.fromtimestamp(found.ends_at, tz=UTC)
+    return f"; at least {situation.service.min_replicas} are asked for until {ends:%Y-%m-%dT%H:%M:%SZ}"
+
+
 LEADS: Mapping[Reason, str] = {
     Reason.STEADY: "Steady",
     Reason.FIRST_PLAN: "First plan",
@@ -68,6 +115,8 @@ LEADS: Mapping[Reason, str] = {
     Reason.MINIMUM: "At the minimum",
     Reason.MAXIMUM: "At the maximum",
     Reason.POOL_FULL: "The pools have no more room",
+    Reason.SCHEDULED_MINIMUM: "At the minimum of a schedule",
+    Reason.MONEY_BUDGET: "At the budget in money",
 }
 
 

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     RECOMMEND_ONLY = "RecommendOnly"
     NO_FEASIBLE_VARIANT = "NoFeasibleVariant"
     POOL_FULL = "PoolFull"
+    SCHEDULED_MINIMUM = "ScheduledMinimum"
+    MONEY_BUDGET = "MoneyBudget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class Decision:
     plan needs at this instant, for the PodDisruptionBudget. `covered_demand` is the arrivals per second that the
     plan is sized for; None if unknown. `blind` says why nothing may descend, None when the data is whole. `budget` is
     the leading objective's, `further_budgets` those of the others. `beyond_replicas` says in words which errors come at
-    any load, so that no plan mends them.
+    any load, so that no plan mends them. `money_budget` says what the budget in money keeps from being planned.
     """
 
     key: ServiceKey
@@ -123,6 +125,7 @@ class Decision:
     no_feasible_variant: str | None = None
     further_budgets: Mapping[Metric, BudgetState] = field(default_factory=dict)
     beyond_replicas: str | None = None
+    money_budget: str | None = None
 
     def budget_of(self, metric: Metric, service: Service) -> BudgetState | None:
         """The budget of the service's objective of this metric; None while nothing has finished."""

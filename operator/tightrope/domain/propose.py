@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tightrope.domain import accounts, explain
-from tightrope.domain.allocate import Mix, Option, candidates, carried, priced
+from tightrope.domain.allocate import NO_LIMIT, Bounds, Mix, Option, candidates, carried, priced
 from tightrope.domain.observation import Known, VariantState
 from tightrope.domain.plan import Alternative, Reason
 from tightrope.domain.situation import Situation
-from tightrope.domain.spec import Metric, Objective
+from tightrope.domain.spec import Metric, Objective, Service
 
 FALLBACK_TARGET = 0.7  # of utilisation, where demand is unknown
 FALLBACK_TRIGGER = 0.85
@@ -28,7 +28,8 @@ LOADED = 0.5  # of the capacity: below it, slowness is not a matter of load
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A plan on its way through the rails. `plan` is the mix to converge to, `targets` what spec.replicas should be
-    after this tick; `cost_per_hour` prices `plan`. `switched` is true at the tick that changes the set."""
+    after this tick; `cost_per_hour` prices `plan`. `switched` is true at the tick that changes the set. `money_budget`
+    says what the budget keeps from being planned."""
 
     plan: Mapping[str, int]
     targets: Mapping[str, int]
@@ -38,6 +39,7 @@ class Proposal:
     covered: float | None
     alternatives: tuple[Alternative, ...] = ()
     switched: bool = False
+    money_budget: str | None = None
 
 
 def propose(situation: Situation) -> Proposal:
@@ -46,8 +48,7 @@ def propose(situation: Situation) -> Proposal:
     at_risk = slo_at_risk(situation)
     if at_risk is not None:
         options = tuple(replace(option, demand=max(option.demand, at_risk.cover)) for option in options)
-    service = situation.service
-    mixes = candidates(options, min_replicas=service.min_replicas, max_replicas=service.max_replicas)
+    mixes = candidates(options, bounds_of(situation.service))
     if not mixes:
         return without_capacities(situation)
     chosen, reason, why_not = choose(situation, mixes, options)
@@ -63,6 +64,7 @@ def propose(situation: Situation) -> Proposal:
         covered=covered if covered > 0 or isinstance(situation.observation.demand, Known) else None,
         alternatives=explain.alternatives(mixes, chosen, why_not),
         switched=situation.previous_plan is not None and chosen.variants != frozenset(situation.previous_plan),
+        money_budget=explain.budget_sentence(situation, chosen, covered) if chosen.capped else None,
     )
     return utilisation_fallback(situation, proposal)
 
@@ -77,10 +79,17 @@ def options_of(situation: Situation) -> tuple[Option, ...]:
             demand=situation.covered[variant.name],
             limit=situation.limits[variant.name],
             per_node=situation.per_node[variant.name],
+            running=situation.wanted[variant.name],
         )
         for variant in sorted(situation.service.variants, key=lambda variant: variant.name)
         if variant.name in situation.capacities
     )
+
+
+def bounds_of(service: Service) -> Bounds:
+    """What a plan of this service may be."""
+    budget = NO_LIMIT if service.budget_per_hour is None else service.budget_per_hour
+    return Bounds(least=service.min_replicas, most=service.max_replicas, budget_per_hour=budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +142,7 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     if previous is None:
         return best, Reason.FIRST_PLAN, {}
     staying = [option for option in options if option.name in previous]
-    service = situation.service
-    stays = candidates(staying, min_replicas=service.min_replicas, max_replicas=service.max_replicas)
+    stays = candidates(staying, bounds_of(situation.service))
     same_set = [mix for mix in stays if mix.variants == frozenset(previous)] or list(stays)
     if not same_set:
         return best, Reason.NO_CAPACITY, {}
@@ -193,16 +201,18 @@ def change_reason(situation: Situation, chosen: Mix, *, at_risk: bool) -> Reason
     previous = sum((situation.previous_plan or {}).values())
     if chosen.shortfall > 0:
         at_max = chosen.total >= situation.service.max_replicas
-        return Reason.MAXIMUM if at_max else Reason.POOL_FULL
+        return Reason.MONEY_BUDGET if chosen.capped else Reason.MAXIMUM if at_max else Reason.POOL_FULL
+    fewer_would_do = chosen.carries * (chosen.total - 1) / chosen.total >= max(
+        situation.covered[name] for name in chosen.replicas
+    )
+    at_min = chosen.total == situation.service.min_replicas and fewer_would_do
+    if at_min and situation.scheduled is not None:
+        return Reason.SCHEDULED_MINIMUM
     if chosen.total > previous:
         return Reason.SLO_AT_RISK if at_risk else Reason.DEMAND_ROSE
     if chosen.total < previous:
         return Reason.DEMAND_FELL
-    fewer_would_do = chosen.carries * (chosen.total - 1) / chosen.total >= max(
-        situation.covered[name] for name in chosen.replicas
-    )
-    at_min = chosen.total == situation.service.min_replicas
-    return Reason.MINIMUM if at_min and fewer_would_do else Reason.STEADY
+    return Reason.MINIMUM if at_min else Reason.STEADY
 
 
 def without_capacities(situation: Situation) -> Proposal:
@@ -250,7 +260,8 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
     that nobody has stated or seen yet. The formula is the HPA's: ready x utilisation / target."""
     if situation.blind is None and situation.capacities:
         return proposal
-    plan = dict(proposal.plan)
+    plan, options = dict(proposal.plan), {option.name: option for option in unpriced_options(situation)}
+    most_cost = bounds_of(situation.service).budget_per_hour
     for name in sorted(plan):
         pool = situation.pools[situation.service.variant(name).pool]
         # A batching accelerator is busy at any load, so more replicas would never calm it: it only counts as a last
@@ -259,10 +270,17 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
             continue
         needed = replicas_by_utilisation(situation.observation.variants[name])
         room = situation.service.max_replicas - (sum(plan.values()) - plan[name])
-        plan[name] = max(plan[name], min(needed, situation.limits[name], room))
+        wished = max(plan[name], min(needed, situation.limits[name], room))
+        plan[name] = next(
+            (
+                n
+                for n in range(wished, plan[name], -1)
+                if priced({**plan, name: n}, options, 0.0).cost_per_hour <= most_cost
+            ),
+            plan[name],
+        )
     if plan == dict(proposal.plan):
         return proposal
-    options = {option.name: option for option in unpriced_options(situation)}
     return replace(
         proposal,
         plan=plan,

@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tightrope.domain import accounts, capacity_room, outlook, performance
+from tightrope.domain import accounts, capacity_room, outlook, performance, schedules
 from tightrope.domain.forecast import Forecast
 from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Missing, Observation, describe, lower_bound
+from tightrope.domain.shadows import Shadows
 from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, Variant
 
 DEMAND_MEMORY_SECONDS = 1800.0
@@ -32,7 +33,7 @@ class Situation:
     """One service now. Maps are by variant name; every variant of the service is in each of them, except that
     `capacities` has only variants whose capacity is known and feasible. Capacities are arrivals per second per
     replica; `covered` is arrivals per second that must be carried if that variant is in the mix. `bound_by` is the
-    objective that leaves a variant the least capacity."""
+    objective that leaves a variant the least capacity. `scheduled` is the schedule that raises `min` now."""
 
     service: Service
     pools: Pools
@@ -50,6 +51,7 @@ class Situation:
     forecasts: Mapping[str, Forecast | None]
     covered: Mapping[str, float]
     bound_by: Mapping[str, Objective]
+    scheduled: schedules.InForce | None = None
 
     @property
     def now(self) -> float:
@@ -86,27 +88,23 @@ def gather(
     memory = outlook.with_period(memory, now=clock.now)
     memory = remembered_loads(memory, observation, clock)
     times = times_to_ready(service, pools, observation, memory, stretch.seconds)
+    service, scheduled = schedules.applied(
+        service, now=clock.now, lead_seconds=lead(service, observation, times, clock)
+    )
     known = accounts.learned(accounts.adopted(memory, service), service, pools, observation, memory, stretch)
     bound_by = accounts.binding(known)
     back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
     learned = {name: known[objective.metric].capacities[name] for name, objective in bound_by.items()}
-    persisted = replace(memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs)
     per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
     infeasible = infeasibilities(service, known, per_node)
     ahead = looked_ahead(service, known, bound_by, infeasible, per_node, times, memory, clock)
     memory = replace(
         memory,
-        persisted=persisted,
+        persisted=replace(
+            memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs
+        ),
         healthy_since=None if blind else (memory.healthy_since if memory.healthy_since is not None else clock.now),
-        shadows={
-            name: known.after(
-                rate=outlook.known_rate(observation),
-                seconds=stretch.span,
-                now=clock.now,
-                tick_seconds=clock.tick_seconds,
-            )
-            for name, known in ahead.items()
-        },
+        shadows=played_on(ahead, observation, stretch, clock),
         accounts=accounts.settled(known, service, observation, stretch),
         last_tick_at=clock.now,
     )
@@ -128,6 +126,7 @@ def gather(
         forecasts=forecasts,
         covered=covered_demands(service, forecasts, memory, observation, clock),
         bound_by=bound_by,
+        scheduled=scheduled,
     )
 
 
@@ -163,6 +162,17 @@ def looked_ahead(
     return outlook.outlooks(
         memory, servers, horizons, service=service, accounts=known, now=clock.now, tick_seconds=clock.tick_seconds
     )
+
+
+def played_on(
+    ahead: Mapping[str, outlook.Outlook], observation: Observation, stretch: accounts.Stretch, clock: Clock
+) -> dict[str, Shadows]:
+    """The shadows of each variant after what came since the last tick."""
+    rate = outlook.known_rate(observation)
+    return {
+        name: known.after(rate=rate, seconds=stretch.span, now=clock.now, tick_seconds=clock.tick_seconds)
+        for name, known in ahead.items()
+    }
 
 
 def blindness(service: Service, observation: Observation) -> str | None:
@@ -254,6 +264,12 @@ def times_to_ready(
     }
     timed = {name for name, state in observation.variants.items() if state.startup_seconds} | set(remembered)
     return TimesToReady(used=used, measured={name: used[name] for name in used if name in timed})
+
+
+def lead(service: Service, observation: Observation, times: TimesToReady, clock: Clock) -> float:
+    """Seconds from a decision to a ready replica of the slowest variant that runs; of all of them where none does."""
+    running = [v.name for v in service.variants if observation.variants[v.name].wanted]
+    return max(times.used[name] for name in running or times.used) + clock.tick_seconds
 
 
 def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node: Mapping[str, int]) -> dict[str, str]:

@@ -7,7 +7,7 @@ the names: seconds, per second, currency per node-hour, bytes, cores.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -140,13 +140,31 @@ class Behavior:
     switch_min_savings_percent: float = 5.0
 
 
+class Times(Protocol):
+    """When something begins again and again."""
+
+    def latest(self, until: float) -> float | None:
+        """The newest beginning that is not after `until` (both unix seconds); None if there was none yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """At least `min_replicas` ready replicas for `duration_seconds` from each of its beginnings."""
+
+    begins: Times
+    duration_seconds: float
+    min_replicas: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One InferenceDeployment. `variants` is never empty and its names are unique. `descents_paused` says that nothing
     of it may shrink for now; what its spec commands is carried out all the same.
 
     `objective` is the leading one, the first of the spec that has a threshold: reports and peers judge by it.
-    `further_objectives` must hold as well; no two objectives are about the same metric.
+    `further_objectives` must hold as well; no two objectives are about the same metric. `budget_per_hour` is in the
+    currency of its pools; None for no limit.
     """
 
     key: ServiceKey
@@ -160,6 +178,8 @@ class Service:
     behavior: Behavior = field(default_factory=Behavior)
     budget_policy: BudgetPolicy = BudgetPolicy.BALANCED
     further_objectives: tuple[Objective, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    budget_per_hour: float | None = None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -259,11 +259,14 @@ class Lab:
 
     def dead(self) -> list[Program]:
         """The lab's own programs that ended without being stopped; empty while all is well."""
-        return [program for name, program in self._current.items() if name in _OWN and program.poll() is not None]
+        running = list(self._current.items())
+        return [program for name, program in running if name in _OWN and program.poll() is not None]
 
     def _end(self, name: str, seconds: float) -> None:
-        self.program(name).stop(seconds)
+        # No longer ours before it ends: whoever looks for dead programs meanwhile must not find one that was told to.
+        program = self.program(name)
         del self._current[name]
+        program.stop(seconds)
 
     def _bring_up(
         self, pools: Sequence[NodePool], progress: Progress, targets_url: str | None, extra_controllers: Sequence[str]

@@ -125,6 +125,7 @@ class _Run:
             knobs=self._knobs,
             ahead=self._ahead,
             seed=self._case.seed,
+            start_unix=self._case.demand.start_unix,
         )
 
     def course(self) -> Course:

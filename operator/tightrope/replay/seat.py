@@ -142,7 +142,8 @@ class Seat:
 class Setting:
     """What a policy is set up with before the replay. `variants` are those it may use, in the order of the spec (one
     when its real counterpart can use only one pool); `knobs` its settings. `ahead` is the rate of each minute of the
-    replay itself: only policies that are tuned in hindsight by nature (static ones) may read it."""
+    replay itself: only policies that are tuned in hindsight by nature (static ones) may read it. `start_unix` is when
+    second 0 was in unix seconds, None if nobody knows."""
 
     service: Service
     pools: Mapping[str, Pool]
@@ -150,6 +151,7 @@ class Setting:
     knobs: Mapping[str, float]
     ahead: Floats
     seed: int = 0
+    start_unix: float | None = None
 
 
 class Policy(Protocol):

@@ -22,7 +22,7 @@ from tightrope.domain.spec import (
 from tightrope.replay.faro.cluster import MOST_REPLICAS, Cluster, Order
 from tightrope.replay.faro.job import VARIANT, Job
 from tightrope.replay.faro.world import TARGET_SECONDS
-from tightrope.replay.policies.tightrope import EPOCH, RATE_WINDOW_SECONDS, TICK_SECONDS, observation
+from tightrope.replay.policies.tightrope import RATE_WINDOW_SECONDS, SOME_MONDAY, TICK_SECONDS, observation
 from tightrope.replay.seat import Seat, VariantSeen
 
 PERCENT = 99.0
@@ -40,12 +40,12 @@ class Tightrope:
         self._memory = Memory()
 
     def orders(self, cluster: Cluster) -> Sequence[Order]:
-        now = EPOCH + cluster.now
+        now = SOME_MONDAY + cluster.now
         decisions, self._memory = decide(
             services=self._services,
             pools={_POOL: pool(cluster)},
             observations={
-                service.key: observation(seat(job), now, service)
+                service.key: observation(seat(job), SOME_MONDAY, service)
                 for service, job in zip(self._services, cluster.jobs, strict=True)
             },
             memory=self._memory,

@@ -16,7 +16,8 @@ from tightrope.replay.seat import Metrics, PolicyKind, Seat, Setting
 TICK_SECONDS = 15.0  # the operator's default tick and rate window
 RATE_WINDOW_SECONDS = 60.0
 UNSCRAPED = "no finished requests were scraped"
-EPOCH = 1_000_000_000.0  # second 0 of a replay as unix seconds: the decision's clock is never near zero
+# Second 0 of a replay of which nobody knows when it was, in unix seconds: a Monday at midnight (UTC).
+SOME_MONDAY = 999_475_200.0
 
 
 class Tightrope:
@@ -25,10 +26,11 @@ class Tightrope:
     def __init__(self, setting: Setting) -> None:
         self._service, self._pools = setting.service, setting.pools
         self._memory = Memory()
+        self._epoch = SOME_MONDAY if setting.start_unix is None else setting.start_unix
         self._last: tuple[float, Mapping[str, int], Decision] | None = None
 
     def wanted(self, seat: Seat) -> Mapping[str, int]:
-        now = EPOCH + seat.now
+        now = self._epoch + seat.now
         key, prices = self._service.key, seat.prices
         decisions, self._memory = decide(
             services=[self._service],
@@ -36,7 +38,7 @@ class Tightrope:
                 name: replace(pool, price_per_node_hour=prices.get(name, pool.price_per_node_hour))
                 for name, pool in self._pools.items()
             },
-            observations={key: observation(seat, now, self._service)},
+            observations={key: observation(seat, self._epoch, self._service)},
             memory=self._memory,
             now=now,
             tick_seconds=TICK_SECONDS,
@@ -60,9 +62,10 @@ class Tightrope:
         return Step(at=at, replicas=replicas, reason=decision.reason.value, sentence=decision.message, beaten=beaten)
 
 
-def observation(seat: Seat, now: float, service: Service) -> Observation:
-    """What the controller would see: rates over its window, Missing where no scrape says."""
-    metrics, names = seat.metrics, list(seat.variants)
+def observation(seat: Seat, epoch: float, service: Service) -> Observation:
+    """What the controller would see: rates over its window, Missing where no scrape says. `epoch` is when the replay
+    began, in unix seconds."""
+    now, metrics, names = epoch + seat.now, seat.metrics, list(seat.variants)
     seen = outcomes(metrics, service, service.objective.metric)
     further = {
         one.metric: outcomes(metrics, service, one.metric) or Missing(reason=UNSCRAPED)
@@ -71,7 +74,7 @@ def observation(seat: Seat, now: float, service: Service) -> Observation:
     return Observation(
         at=now,
         demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS), now),
-        variants={name: state(seat, name, now, service) for name in names},
+        variants={name: state(seat, name, epoch, service) for name in names},
         outcomes=seen,
         outcomes_missing=None if seen else UNSCRAPED,
         errors=signal(metrics.rate("dropped", RATE_WINDOW_SECONDS), now),
@@ -81,9 +84,9 @@ def observation(seat: Seat, now: float, service: Service) -> Observation:
     )
 
 
-def state(seat: Seat, name: str, now: float, service: Service) -> VariantState:
+def state(seat: Seat, name: str, epoch: float, service: Service) -> VariantState:
     """One variant as the cluster and its metrics show it."""
-    variant, metrics = seat.variants[name], seat.metrics
+    now, variant, metrics = epoch + seat.now, seat.variants[name], seat.metrics
     since = variant.pending_since
     further = {one.metric: outcomes(metrics, service, one.metric, name) for one in service.further_objectives}
     return VariantState(
@@ -93,7 +96,7 @@ def state(seat: Seat, name: str, now: float, service: Service) -> VariantState:
         serving_demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS, name), now),
         outcomes=outcomes(metrics, service, service.objective.metric, name),
         utilisation=signal(metrics.utilisation(RATE_WINDOW_SECONDS, name), now),
-        unschedulable_since=None if since is None else EPOCH + since,
+        unschedulable_since=None if since is None else epoch + since,
         unschedulable=variant.pending,
         startup_seconds=variant.startup_seconds,
         further_outcomes={metric: seen for metric, seen in further.items() if seen is not None},
