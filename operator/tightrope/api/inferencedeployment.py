@@ -283,6 +283,15 @@ class InferenceDeploymentSpec(Wire):
     schedules: Annotated[list[Schedule], Field(max_length=16)] = Field(
         [], description="Minimums at known times; the largest of those that last counts."
     )
+    priority: int = Field(
+        0,
+        ge=-1000,
+        le=1000,
+        description=(
+            "Who grows first where a pool is too small for all: the higher one. What runs already is never taken away "
+            "for another service."
+        ),
+    )
     budget: Budget | None = Field(None, description="What the service may cost.")
     behavior: Behavior = Field(Behavior(), description="How calm the service is kept.")
     rules: ClassVar[tuple[Rule, ...]] = (

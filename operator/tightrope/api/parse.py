@@ -137,6 +137,7 @@ def _service(
         descents_paused=pause is Pause.DESCENTS,
         behavior=_behavior(spec),
         schedules=_schedules(spec),
+        priority=spec.priority,
         budget_per_hour=float(spec.budget.per_hour) if spec.budget else None,
     )
     status = read_status(wire.get("status") or {})

@@ -1,9 +1,8 @@
 """The decision: from what is wanted and what is seen to a plan per service, with its reason.
 
 One tick, top to bottom: gather everything known of a service into a situation (learning on the way), propose the
-cheapest mix that carries what must be covered, pass it through the rails, and return the steps that are safe now.
-The controller calls `decide` once per tick for all services; services share pools, so they are decided in order of
-their keys, each leaving its nodes taken for the next.
+cheapest mix that carries what must be covered, share out the pools that are too small for all proposals, pass each
+through the rails, and return the steps that are safe now. The controller calls `decide` once per tick for all services.
 """
 
 import math
@@ -17,7 +16,8 @@ from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.observation import Observation
 from tightrope.domain.plan import BudgetState, Decision, Reason, SetReplicas, VariantBelief
 from tightrope.domain.propose import Proposal, propose
-from tightrope.domain.situation import Clock, Situation, gather
+from tightrope.domain.sharing import Wish, shared
+from tightrope.domain.situation import Clock, Situation, gather, with_room
 from tightrope.domain.spec import Metric, Mode, Pool, Service, ServiceKey
 from tightrope.domain.stabilise import stabilised
 
@@ -39,33 +39,74 @@ def decide(
     unknown pools before it asks). The same arguments give the same result, in whatever order they come.
     """
     clock = Clock(now=now, tick_seconds=tick_seconds, metrics_delay_seconds=metrics_delay_seconds)
-    ordered = sorted((s for s in services if s.key in observations), key=lambda service: service.key)
-    used = total_nodes(ordered, pools, observations)
-    decisions: dict[ServiceKey, Decision] = {}
-    memories: dict[ServiceKey, ServiceMemory] = {}
-    for service in ordered:
-        observation = observations[service.key]
-        own = own_nodes(service, pools, wanted_counts(service, observation))
-        free = {name: pool.max_nodes - used.get(name, 0.0) + own.get(name, 0.0) for name, pool in pools.items()}
-        situation = gather(
+    whole = {name: float(pool.max_nodes) for name, pool in pools.items()}
+    alone = {
+        service.key: gather(
             service,
             pools=pools,
-            observation=observation,
+            observation=observations[service.key],
             memory=memory.of(service.key),
             clock=clock,
-            free_nodes=free,
+            free_nodes=whole,
         )
-        decision, memories[service.key] = decide_one(situation)
-        decisions[service.key] = decision
-        taken = own_nodes(service, pools, larger(wanted_counts(service, observation), decision.plan))
-        for name in pools:
-            used[name] = used.get(name, 0.0) - own.get(name, 0.0) + taken.get(name, 0.0)
+        for service in sorted((s for s in services if s.key in observations), key=lambda service: service.key)
+    }
+    decisions: dict[ServiceKey, Decision] = {}
+    memories: dict[ServiceKey, ServiceMemory] = {}
+    for key, (situation, proposal) in together(alone, pools).items():
+        decisions[key], memories[key] = decide_one(situation, proposal)
     return decisions, Memory(services=memories)
 
 
-def decide_one(situation: Situation) -> tuple[Decision, ServiceMemory]:
-    """One service: propose, pass the rails, write down."""
-    proposal = stabilised(situation, propose(situation))
+def together(
+    alone: Mapping[ServiceKey, Situation], pools: Mapping[str, Pool]
+) -> dict[ServiceKey, tuple[Situation, Proposal]]:
+    """Every service's proposal as far as the pools have room for all of them, and what each may take of them."""
+    proposals = {key: propose(situation) for key, situation in alone.items()}
+    wishes = {key: wish_of(situation, proposals[key]) for key, situation in alone.items()}
+
+    def again(key: ServiceKey, nodes: Mapping[str, float]) -> Wish:
+        situation = with_room(alone[key], {name: nodes.get(name, pool.max_nodes) for name, pool in pools.items()})
+        proposals[key] = propose(situation)
+        wishes[key] = wish_of(situation, proposals[key])
+        return wishes[key]
+
+    shares = shared(wishes, pools, again)
+    used = dict.fromkeys(pools, 0.0)
+    for wish in wishes.values():
+        for name, nodes in wish.wished.items():
+            used[name] += nodes
+    found: dict[ServiceKey, tuple[Situation, Proposal]] = {}
+    for key, situation in alone.items():
+        free = {name: pools[name].max_nodes - used[name] + wishes[key].wished.get(name, 0.0) for name in pools}
+        room = {
+            name: min(left, shares[key][name].nodes) if name in shares[key] else left for name, left in free.items()
+        }
+        mine = replace(with_room(situation, room), shares=shares[key])
+        found[key] = (mine, propose(mine) if shares[key] else proposals[key])
+    return found
+
+
+def wish_of(situation: Situation, proposal: Proposal) -> Wish:
+    """The nodes that this service holds and would hold with this proposal."""
+    service, pools = situation.service, situation.pools
+    carried: dict[str, float] = {}
+    for variant in service.variants:
+        capacity = situation.capacities.get(variant.name, 0.0) * situation.per_node[variant.name]
+        carried[variant.pool] = max(carried.get(variant.pool, 0.0), capacity)
+    return Wish(
+        key=service.key,
+        priority=service.priority,
+        held=own_nodes(service, pools, situation.wanted),
+        wished=own_nodes(service, pools, larger(situation.wanted, proposal.plan)),
+        per_node=carried,
+        demand=proposal.covered or situation.least_covered,
+    )
+
+
+def decide_one(situation: Situation, proposal: Proposal) -> tuple[Decision, ServiceMemory]:
+    """One service: pass the rails, write down."""
+    proposal = stabilised(situation, proposal)
     memory = remembered(situation, proposal)
     return decision_of(situation, proposal, memory), memory
 
@@ -169,10 +210,6 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
     return found
 
 
-def wanted_counts(service: Service, observation: Observation) -> dict[str, int]:
-    return {variant.name: observation.variants[variant.name].wanted or 0 for variant in service.variants}
-
-
 def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
     """Per variant the larger of two counts: during a switch both fleets hold their nodes."""
     return {name: max(left.get(name, 0), right.get(name, 0)) for name in {*left, *right}}
@@ -181,14 +218,3 @@ def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
 def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:
     per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
     return nodes_used(service, counts, per_node)
-
-
-def total_nodes(
-    services: Sequence[Service], pools: Mapping[str, Pool], observations: Mapping[ServiceKey, Observation]
-) -> dict[str, float]:
-    """Nodes of each pool that all services ask for now."""
-    used: dict[str, float] = dict.fromkeys(pools, 0.0)
-    for service in services:
-        for name, nodes in own_nodes(service, pools, wanted_counts(service, observations[service.key])).items():
-            used[name] = used.get(name, 0.0) + nodes
-    return used

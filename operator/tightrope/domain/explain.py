@@ -39,8 +39,9 @@ def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float
         ahead = f"up to {covered:.1f}/s must be covered {until}, by the rule {predicted.rule}"
     carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
     lead = f"{LEADS[reason]}{risk_clause(situation, reason, at_risk)}"
-    limits = f"{shortfall_clause(mix)}{budget_clause(situation, mix, covered)}{bound_clause(situation, mix)}"
-    return f"{lead}: {now}, {ahead}; {carries}{limits}{schedule_clause(situation, reason)}."
+    limits = f"{shortfall_clause(mix)}{budget_clause(situation, mix, covered)}{share_clause(situation)}"
+    by = f"{bound_clause(situation, mix)}{schedule_clause(situation, reason)}"
+    return f"{lead}: {now}, {ahead}; {carries}{limits}{by}."
 
 
 def risk_clause(situation: Situation, reason: Reason, at_risk: Metric | None) -> str:
@@ -61,6 +62,14 @@ def bound_clause(situation: Situation, mix: Mix) -> str:
 
 def shortfall_clause(mix: Mix) -> str:
     return f", {mix.shortfall:.1f}/s short" if mix.shortfall > 0 else ""
+
+
+def share_clause(situation: Situation) -> str:
+    """What is left of pools that are too small for all services."""
+    return "".join(
+        f"; of the {share.of} nodes of pool {name} {share.nodes:g} are its share among {share.services} services"
+        for name, share in sorted(situation.shares.items())
+    )
 
 
 def budget_clause(situation: Situation, mix: Mix, covered: float) -> str:

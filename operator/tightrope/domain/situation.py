@@ -6,13 +6,14 @@ tick's, the memory in the situation is this tick's.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tightrope.domain import accounts, capacity_room, outlook, performance, schedules
 from tightrope.domain.forecast import Forecast
 from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Missing, Observation, describe, lower_bound
 from tightrope.domain.shadows import Shadows
+from tightrope.domain.sharing import Share
 from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, Variant
 
 DEMAND_MEMORY_SECONDS = 1800.0
@@ -33,7 +34,8 @@ class Situation:
     """One service now. Maps are by variant name; every variant of the service is in each of them, except that
     `capacities` has only variants whose capacity is known and feasible. Capacities are arrivals per second per
     replica; `covered` is arrivals per second that must be carried if that variant is in the mix. `bound_by` is the
-    objective that leaves a variant the least capacity. `scheduled` is the schedule that raises `min` now."""
+    objective that leaves a variant the least capacity. `scheduled` is the schedule that raises `min` now,
+    `shares` what it may hold of pools that are too small for all services."""
 
     service: Service
     pools: Pools
@@ -52,6 +54,7 @@ class Situation:
     covered: Mapping[str, float]
     bound_by: Mapping[str, Objective]
     scheduled: schedules.InForce | None = None
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
@@ -128,6 +131,15 @@ def gather(
         bound_by=bound_by,
         scheduled=scheduled,
     )
+
+
+def with_room(situation: Situation, free_nodes: Mapping[str, float]) -> Situation:
+    """The same with so many nodes of each pool for it, those that it holds included."""
+    service, known = situation.service, situation.memory.persisted.back_offs
+    limits = capacity_room.limits(
+        service, situation.pools, situation.observation, known, situation.per_node, free_nodes, situation.now
+    )
+    return replace(situation, limits=limits)
 
 
 def planning_capacities(learned: Mapping[str, LearnedCapacity], infeasible: Mapping[str, str]) -> dict[str, float]:

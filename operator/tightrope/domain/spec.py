@@ -164,7 +164,8 @@ class Service:
 
     `objective` is the leading one, the first of the spec that has a threshold: reports and peers judge by it.
     `further_objectives` must hold as well; no two objectives are about the same metric. `budget_per_hour` is in the
-    currency of its pools; None for no limit.
+    currency of its pools; None for no limit. Of services that share a short pool those of a higher `priority` grow
+    first.
     """
 
     key: ServiceKey
@@ -180,6 +181,7 @@ class Service:
     further_objectives: tuple[Objective, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     budget_per_hour: float | None = None
+    priority: int = 0
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

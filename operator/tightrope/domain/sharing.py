@@ -1,0 +1,99 @@
+"""Who gets the nodes of a pool that is too small for what all its services wish for.
+
+`decide` calls `shared` once a tick. Where the pools have room for every wish each service gets its own, and nothing is
+changed. A pool that is short is shared out among those who wish to grow there: by priority, and within a priority node
+by node to whoever is furthest from what it needs (max-min fairness of the covered share of demand: D. Bertsekas and
+R. Gallager, Data Networks, 1992, section 6.5.2). Those who get less then plan anew, with other pools if they may, which
+can make another pool short in turn. What runs already is never taken away for somebody else's sake.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tightrope.domain.spec import Pools, ServiceKey
+
+Nodes: TypeAlias = Mapping[str, float]  # by pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one service would have alone: nodes by pool that it holds now, and that it would hold. `per_node` is the
+    demand (arrivals per second) that a node of each pool carries for it, of the `demand` to be covered."""
+
+    key: ServiceKey
+    priority: int
+    held: Nodes
+    wished: Nodes
+    per_node: Nodes
+    demand: float
+
+    def grows(self, pool: str) -> float:
+        """Nodes of this pool that it would add."""
+        return max(self.wished.get(pool, 0.0) - self.held.get(pool, 0.0), 0.0)
+
+
+Planner = Callable[[ServiceKey, Nodes], Wish]
+"""What a service would wish for if it could hold no more than so many nodes of these pools."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of a short pool: how many of its nodes a service may hold, and among how many it is shared."""
+
+    nodes: float
+    services: int
+    of: int
+
+
+def shared(wishes: Mapping[ServiceKey, Wish], pools: Pools, again: Planner) -> dict[ServiceKey, dict[str, Share]]:
+    """The shares of every service in pools that are short; empty for a service that gets what it wishes for."""
+    wishes = dict(wishes)
+    shares: dict[ServiceKey, dict[str, Share]] = {key: {} for key in wishes}
+    settled: set[str] = set()
+    while True:
+        short = next((name for name in sorted(pools) if name not in settled and is_short(name, wishes, pools)), None)
+        if short is None:
+            return shares
+        settled.add(short)
+        for key, nodes in dealt_out(short, wishes, pools).items():
+            among = sum(wish.wished.get(short, 0.0) > 0.0 for wish in wishes.values())
+            shares[key][short] = Share(nodes=nodes, services=among, of=pools[short].max_nodes)
+        for key in sorted(key for key, share in shares.items() if short in share):
+            wishes[key] = again(key, {name: share.nodes for name, share in shares[key].items()})
+
+
+def is_short(pool: str, wishes: Mapping[ServiceKey, Wish], pools: Pools) -> bool:
+    """Whether it is too small for all wishes, and somebody wishes to grow there."""
+    total = sum(max(wish.wished.get(pool, 0.0), wish.held.get(pool, 0.0)) for wish in wishes.values())
+    return total > pools[pool].max_nodes + 1e-9 and any(wish.grows(pool) > 0.0 for wish in wishes.values())
+
+
+def dealt_out(pool: str, wishes: Mapping[ServiceKey, Wish], pools: Pools) -> dict[ServiceKey, float]:
+    """Nodes of this pool that each service may hold, for those who use it or wish to; whoever wants no more than it
+    holds keeps that."""
+    given = {key: wish.held.get(pool, 0.0) for key, wish in wishes.items()}
+    free = pools[pool].max_nodes - sum(given.values())
+    growing = [wish for wish in wishes.values() if wish.grows(pool) > 0.0]
+    waiting = [(-wish.priority, -uncovered(wish, pool, given[wish.key]), wish.key) for wish in growing]
+    heapq.heapify(waiting)
+    while free > 1e-9 and waiting:
+        _, _, key = heapq.heappop(waiting)
+        wish = wishes[key]
+        node = min(1.0, wish.wished[pool] - given[key])
+        if node > free + 1e-9:
+            continue
+        given[key] += node
+        free -= node
+        if wish.wished[pool] - given[key] > 1e-9:
+            heapq.heappush(waiting, (-wish.priority, -uncovered(wish, pool, given[key]), key))
+    return {wish.key: given[wish.key] for wish in growing}
+
+
+def uncovered(wish: Wish, pool: str, nodes: float) -> float:
+    """The share of the demand to be covered that is left with so many nodes of this pool and the rest of the wish."""
+    if wish.demand <= 0.0:
+        return 0.0
+    missing = (wish.wished.get(pool, 0.0) - nodes) * wish.per_node.get(pool, 0.0)
+    return missing / wish.demand
