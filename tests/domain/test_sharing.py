@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory
 from tightrope.domain.plan import Decision, Reason
-from tightrope.domain.sharing import Wish, shared
+from tightrope.domain.sharing import Share, Wish, shared
 from tightrope.domain.spec import Pool, Service, ServiceKey
 
 
@@ -24,7 +24,11 @@ def on_cpu(name: str, **overrides) -> Service:
 
 
 def decided(
-    services: Sequence[Service], demand: Mapping[str, float], running: Mapping[str, int], pools: Mapping[str, Pool]
+    services: Sequence[Service],
+    demand: Mapping[str, float],
+    running: Mapping[str, int],
+    pools: Mapping[str, Pool],
+    history: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> dict[str, Decision]:
     """One tick at which so many replicas on CPU run and are ready, and nothing else does."""
     seen = {
@@ -35,6 +39,7 @@ def decided(
                 variant.name: build.state(wanted=running.get(service.key.name, 0) if variant.name == "cpu" else 0)
                 for variant in service.variants
             },
+            demand_history=tuple((history or {}).get(service.key.name, ())),
         )
         for service in services
     }
@@ -77,13 +82,25 @@ def test_whoever_is_furthest_from_what_it_needs_gets_the_next_node() -> None:
     assert found["a"] == 10
 
 
-def test_a_higher_priority_grows_first_and_takes_nothing_that_runs() -> None:
+def test_a_higher_priority_grows_first_and_takes_nothing_that_runs_for_the_demand_of_this_moment() -> None:
     services = [on_cpu("a"), on_cpu("b", priority=5)]
     found = decided(services, {"a": 160.0, "b": 160.0}, {"a": 3, "b": 1}, small(10))
 
     assert planned(found) == {"a": 3, "b": 7}
     assert found["a"].reason is Reason.POOL_FULL
     assert "of the 10 nodes of pool cpu 3 are its share among 2 services" in found["a"].message
+
+
+def test_what_runs_for_a_demand_that_may_come_is_given_to_whoever_lacks_it_now() -> None:
+    # A runs ten for 30/s, as after a burst that it remembers; b has one for 160/s. There are twelve.
+    services = [on_cpu("a"), on_cpu("b")]
+    burst = [(1000.0 - 15.0 * age, 240.0 if 4 < age < 12 else 30.0) for age in range(60, 0, -1)]
+    found = decided(services, {"a": 30.0, "b": 160.0}, {"a": 10, "b": 1}, small(12), history={"a": burst})
+
+    # Until a's have gone, b has what is free; its share is more.
+    assert 2 <= found["a"].plan["cpu"] <= 4
+    assert found["b"].plan["cpu"] == 2
+    assert "of the 12 nodes of pool cpu 9 are its share" in found["b"].message
 
 
 def test_whoever_gets_less_plans_anew_with_another_pool() -> None:
@@ -96,26 +113,29 @@ def test_whoever_gets_less_plans_anew_with_another_pool() -> None:
 
 
 wishes_strategy = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(-1, 1), st.floats(1.0, 100.0)), min_size=1, max_size=6
+    st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 9), st.integers(-1, 1), st.floats(1.0, 100.0)),
+    min_size=1,
+    max_size=6,
 )
 
 
 @given(raw=wishes_strategy, nodes=st.integers(0, 30), order=st.randoms(use_true_random=False))
-def test_nobody_gets_less_than_it_holds_and_nothing_is_given_twice(raw, nodes: int, order) -> None:
+def test_nobody_loses_what_it_needs_now_and_nothing_is_given_twice(raw, nodes: int, order) -> None:
     wishes = {
         key(f"s{index}"): Wish(
             key=key(f"s{index}"),
             priority=priority,
             held={"cpu": float(held)},
             wished={"cpu": float(held + more)},
+            needed={"cpu": float(min(now, held + more))},
             per_node={"cpu": 10.0},
             demand=demand,
         )
-        for index, (held, more, priority, demand) in enumerate(raw)
+        for index, (held, more, now, priority, demand) in enumerate(raw)
     }
 
-    def again(name: ServiceKey, room: Mapping[str, float]) -> Wish:
-        return replace(wishes[name], wished={"cpu": min(wishes[name].wished["cpu"], room["cpu"])})
+    def again(name: ServiceKey, room: Mapping[str, Share]) -> Wish:
+        return replace(wishes[name], wished={"cpu": min(wishes[name].wished["cpu"], room["cpu"].nodes)})
 
     pools = small(nodes)
     shares = shared(wishes, pools, again)
@@ -123,17 +143,20 @@ def test_nobody_gets_less_than_it_holds_and_nothing_is_given_twice(raw, nodes: i
         name: shares[name]["cpu"].nodes if "cpu" in shares[name] else wish.wished["cpu"]
         for name, wish in wishes.items()
     }
-    held = sum(wish.held["cpu"] for wish in wishes.values())
+    secured = {name: wish.secured("cpu") for name, wish in wishes.items()}
+    wished = {name: wish.wished["cpu"] for name, wish in wishes.items()}
 
-    assert all(wish.held["cpu"] <= holds[name] <= wish.wished["cpu"] for name, wish in wishes.items())
-    assert sum(holds.values()) <= max(nodes, held) + 1e-9
-    # Somebody who may not grow leaves no node free, and nobody of a lower priority has grown.
-    waiting = [wishes[name] for name in wishes if holds[name] < wishes[name].wished["cpu"]]
-    if waiting:
-        assert sum(holds.values()) >= min(nodes, sum(wish.wished["cpu"] for wish in wishes.values())) - 1e-9
-        most = max(wish.priority for wish in waiting)
-        grown = [name for name, wish in wishes.items() if holds[name] > wish.held["cpu"] and wish.priority < most]
-        assert not grown
+    assert all(secured[name] <= holds[name] <= wished[name] for name in wishes)
+    if sum(wished.values()) > nodes and any(wish.grows("cpu") for wish in wishes.values()):
+        assert sum(holds.values()) == max(nodes, sum(secured.values()))
+        # Nobody has more than is its own while somebody of a higher priority wants more, or of the same needs it now.
+        for name, wish in wishes.items():
+            others = [other for other in wishes if holds[other] > secured[other]]
+            if holds[name] < wished[name]:
+                assert all(wishes[other].priority >= wish.priority for other in others)
+            if holds[name] < wish.needed["cpu"]:
+                equals = [other for other in others if wishes[other].priority == wish.priority]
+                assert all(holds[other] <= wishes[other].needed["cpu"] for other in equals)
     shuffled = list(wishes.items())
     order.shuffle(shuffled)
     assert shared(dict(shuffled), pools, again) == shares

@@ -16,10 +16,10 @@ from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.observation import Observation
 from tightrope.domain.plan import BudgetState, Decision, Reason, SetReplicas, VariantBelief
 from tightrope.domain.propose import Proposal, propose
-from tightrope.domain.sharing import Wish, shared
-from tightrope.domain.situation import Clock, Situation, gather, with_room
+from tightrope.domain.sharing import Share, Wish, shared
+from tightrope.domain.situation import Clock, Situation, gather, with_room, with_shares
 from tightrope.domain.spec import Metric, Mode, Pool, Service, ServiceKey
-from tightrope.domain.stabilise import stabilised
+from tightrope.domain.stabilise import MARGIN, stabilised
 
 
 def decide(
@@ -65,8 +65,8 @@ def together(
     proposals = {key: propose(situation) for key, situation in alone.items()}
     wishes = {key: wish_of(situation, proposals[key]) for key, situation in alone.items()}
 
-    def again(key: ServiceKey, nodes: Mapping[str, float]) -> Wish:
-        situation = with_room(alone[key], {name: nodes.get(name, pool.max_nodes) for name, pool in pools.items()})
+    def again(key: ServiceKey, nodes: Mapping[str, Share]) -> Wish:
+        situation = with_shares(alone[key], nodes)
         proposals[key] = propose(situation)
         wishes[key] = wish_of(situation, proposals[key])
         return wishes[key]
@@ -79,10 +79,7 @@ def together(
     found: dict[ServiceKey, tuple[Situation, Proposal]] = {}
     for key, situation in alone.items():
         free = {name: pools[name].max_nodes - used[name] + wishes[key].wished.get(name, 0.0) for name in pools}
-        room = {
-            name: min(left, shares[key][name].nodes) if name in shares[key] else left for name, left in free.items()
-        }
-        mine = replace(with_room(situation, room), shares=shares[key])
+        mine = with_shares(with_room(situation, free), shares[key])
         found[key] = (mine, propose(mine) if shares[key] else proposals[key])
     return found
 
@@ -99,9 +96,24 @@ def wish_of(situation: Situation, proposal: Proposal) -> Wish:
         priority=service.priority,
         held=own_nodes(service, pools, situation.wanted),
         wished=own_nodes(service, pools, larger(situation.wanted, proposal.plan)),
+        needed=own_nodes(service, pools, needed_now(situation, proposal)),
         per_node=carried,
         demand=proposal.covered or situation.least_covered,
     )
+
+
+def needed_now(situation: Situation, proposal: Proposal) -> Mapping[str, int]:
+    """Replicas that the demand of this moment needs. All that is held or wished for where that is not clear: while data
+    is missing, the mix changes, or descents are not for us to make."""
+    wished = larger(situation.wanted, proposal.plan)
+    name = next(iter(proposal.plan), "")
+    forecast, capacity = situation.forecasts.get(name), situation.capacities.get(name)
+    unclear = situation.blind is not None or len([n for n in wished.values() if n > 0]) != 1
+    held_fast = situation.service.mode is not Mode.AUTO or situation.service.descents_paused
+    if unclear or held_fast or forecast is None or capacity is None:
+        return wished
+    least = max(replicas_for(forecast.level * (1.0 + MARGIN), capacity), situation.service.min_replicas)
+    return {name: min(least, wished[name])}
 
 
 def decide_one(situation: Situation, proposal: Proposal) -> tuple[Decision, ServiceMemory]:

@@ -1,10 +1,11 @@
 """Who gets the nodes of a pool that is too small for what all its services wish for.
 
 `decide` calls `shared` once a tick. Where the pools have room for every wish each service gets its own, and nothing is
-changed. A pool that is short is shared out among those who wish to grow there: by priority, and within a priority node
-by node to whoever is furthest from what it needs (max-min fairness of the covered share of demand: D. Bertsekas and
-R. Gallager, Data Networks, 1992, section 6.5.2). Those who get less then plan anew, with other pools if they may, which
-can make another pool short in turn. What runs already is never taken away for somebody else's sake.
+changed. A pool that is short is shared out: by priority, and within a priority node by node to whoever is furthest from
+what it needs (max-min fairness of the covered share of demand: D. Bertsekas and R. Gallager, Data Networks, 1992,
+section 6.5.2), the demand of this moment before what may come. Those who get less then plan anew, with other pools if
+they may, which can make another pool short in turn. What runs for the demand of this moment is never taken away for
+somebody else's sake; what runs for a demand that may come is.
 """
 
 import heapq
@@ -19,13 +20,15 @@ Nodes: TypeAlias = Mapping[str, float]  # by pool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What one service would have alone: nodes by pool that it holds now, and that it would hold. `per_node` is the
-    demand (arrivals per second) that a node of each pool carries for it, of the `demand` to be covered."""
+    """What one service would have alone: nodes by pool that it holds now, that it would hold, and that the demand of
+    this moment needs (at most as many as it would hold). `per_node` is the demand (arrivals per second) that a node of
+    each pool carries for it, of the `demand` to be covered."""
 
     key: ServiceKey
     priority: int
     held: Nodes
     wished: Nodes
+    needed: Nodes
     per_node: Nodes
     demand: float
 
@@ -33,9 +36,9 @@ class Wish:
         """Nodes of this pool that it would add."""
         return max(self.wished.get(pool, 0.0) - self.held.get(pool, 0.0), 0.0)
 
-
-Planner = Callable[[ServiceKey, Nodes], Wish]
-"""What a service would wish for if it could hold no more than so many nodes of these pools."""
+    def secured(self, pool: str) -> float:
+        """Nodes of this pool that are its own whoever else is in need."""
+        return min(self.held.get(pool, 0.0), self.needed.get(pool, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,10 @@ class Share:
     nodes: float
     services: int
     of: int
+
+
+Planner = Callable[[ServiceKey, Mapping[str, Share]], Wish]
+"""What a service would wish for if it could hold no more than these shares of pools."""
 
 
 def shared(wishes: Mapping[ServiceKey, Wish], pools: Pools, again: Planner) -> dict[ServiceKey, dict[str, Share]]:
@@ -61,7 +68,7 @@ def shared(wishes: Mapping[ServiceKey, Wish], pools: Pools, again: Planner) -> d
             among = sum(wish.wished.get(short, 0.0) > 0.0 for wish in wishes.values())
             shares[key][short] = Share(nodes=nodes, services=among, of=pools[short].max_nodes)
         for key in sorted(key for key, share in shares.items() if short in share):
-            wishes[key] = again(key, {name: share.nodes for name, share in shares[key].items()})
+            wishes[key] = again(key, shares[key])
 
 
 def is_short(pool: str, wishes: Mapping[ServiceKey, Wish], pools: Pools) -> bool:
@@ -71,24 +78,28 @@ def is_short(pool: str, wishes: Mapping[ServiceKey, Wish], pools: Pools) -> bool
 
 
 def dealt_out(pool: str, wishes: Mapping[ServiceKey, Wish], pools: Pools) -> dict[ServiceKey, float]:
-    """Nodes of this pool that each service may hold, for those who use it or wish to; whoever wants no more than it
-    holds keeps that."""
-    given = {key: wish.held.get(pool, 0.0) for key, wish in wishes.items()}
+    """Nodes of this pool that each service may hold that uses it or wishes to."""
+    given = {key: wish.secured(pool) for key, wish in wishes.items()}
     free = pools[pool].max_nodes - sum(given.values())
-    growing = [wish for wish in wishes.values() if wish.grows(pool) > 0.0]
-    waiting = [(-wish.priority, -uncovered(wish, pool, given[wish.key]), wish.key) for wish in growing]
+    users = [wish for wish in wishes.values() if wish.wished.get(pool, 0.0) > 0.0]
+    waiting = [turn(wish, pool, given[wish.key]) for wish in users if wish.wished[pool] > given[wish.key]]
     heapq.heapify(waiting)
     while free > 1e-9 and waiting:
-        _, _, key = heapq.heappop(waiting)
-        wish = wishes[key]
-        node = min(1.0, wish.wished[pool] - given[key])
-        if node > free + 1e-9:
-            continue
-        given[key] += node
-        free -= node
-        if wish.wished[pool] - given[key] > 1e-9:
-            heapq.heappush(waiting, (-wish.priority, -uncovered(wish, pool, given[key]), key))
-    return {wish.key: given[wish.key] for wish in growing}
+        *_, key = heapq.heappop(waiting)
+        given[key] += 1.0
+        free -= 1.0
+        if wishes[key].wished[pool] > given[key] + 1e-9:
+            heapq.heappush(waiting, turn(wishes[key], pool, given[key]))
+    return {wish.key: given[wish.key] for wish in users}
+
+
+Turn: TypeAlias = tuple[int, bool, float, ServiceKey]
+
+
+def turn(wish: Wish, pool: str, nodes: float) -> Turn:
+    """Whose turn it is, the smallest first: who of the highest priority cannot carry the demand of this moment, and is
+    furthest from what it needs."""
+    return (-wish.priority, nodes >= wish.needed.get(pool, 0.0), -uncovered(wish, pool, nodes), wish.key)
 
 
 def uncovered(wish: Wish, pool: str, nodes: float) -> float:

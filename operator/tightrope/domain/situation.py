@@ -142,6 +142,16 @@ def with_room(situation: Situation, free_nodes: Mapping[str, float]) -> Situatio
     return replace(situation, limits=limits)
 
 
+def with_shares(situation: Situation, shares: Mapping[str, Share]) -> Situation:
+    """The same with no more than its shares of the pools that are short."""
+    limits = dict(situation.limits)
+    for variant in situation.service.variants:
+        if variant.pool in shares:
+            most = math.floor(shares[variant.pool].nodes + 1e-9) * situation.per_node[variant.name]
+            limits[variant.name] = min(limits[variant.name], most)
+    return replace(situation, limits=limits, shares=shares)
+
+
 def planning_capacities(learned: Mapping[str, LearnedCapacity], infeasible: Mapping[str, str]) -> dict[str, float]:
     """What a replica of each feasible variant is planned to carry, arrivals per second."""
     return {name: performance.planning_capacity(belief) for name, belief in learned.items() if name not in infeasible}
