@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCENARIO ?= demo
+SERVICES ?= 10000
 LOCK := --quiet --no-config --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
@@ -47,9 +48,9 @@ test: check programs ## Everything, on the real control plane
 	@$(BIN)/pytest -q -n auto -m 'not lab'
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m lab
 
-bench: programs ## Timings: the data plane, a replay, 200 services on the lab, the decision alone
+bench: programs ## Timings: the data plane, a replay, the decision, 10,000 services on the lab (SERVICES=1000: fewer)
 	@$(BIN)/python -m tightrope.replay.bench
-	@$(BIN)/python -m tightrope.lab.bench
+	@$(BIN)/python -m tightrope.lab.bench --services $(SERVICES)
 
 crds: $(STAMP) ## Write crds/ from the API models
 	@$(BIN)/python -m tightrope.api.crd crds

@@ -10,6 +10,7 @@ from fakes import FakeClock, FakeCluster, FakeMetrics
 from tightrope.api.pause import Pause
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution
+from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness
 from tightrope.controller.statuses import Statuses
@@ -59,6 +60,7 @@ class Operation:
                 statuses=Statuses(cluster=cluster, pools=self.pools),
             ),
             telemetry=self.telemetry,
+            pulse=Pulse(clock=self.clock, tick_seconds=TICK_SECONDS, reconcile_seconds=30.0),
             paused=self.paused,
         )
 

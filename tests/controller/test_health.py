@@ -27,6 +27,16 @@ def test_a_long_tick_that_gets_on_is_not_stuck() -> None:
     assert alive.alive() is None
 
 
+def test_a_step_over_ten_thousand_services_has_its_time_and_no_more() -> None:
+    clock = FakeClock()
+    deciding = pulse(clock)
+    deciding.services = 10_000
+    clock.at += 300.0
+    assert deciding.alive() is None
+    clock.at += 6.0
+    assert deciding.alive() == "nothing was brought to an end for 306s"
+
+
 def test_a_process_that_waits_for_the_api_server_is_alive_but_not_ready() -> None:
     clock = FakeClock()
     waiting = pulse(clock)

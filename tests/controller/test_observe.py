@@ -406,6 +406,12 @@ def test_a_variants_state_is_what_the_cluster_shows() -> None:
     assert state.unavailable == "no such pool"
 
 
+def test_a_pod_that_was_ready_before_it_was_created_says_nothing_of_the_time_to_ready() -> None:
+    skewed = pod(A, created_at=NOW - 600, ready_since=NOW - 700)
+    state = seen(facts(skewed, pod(B)), snapshot({A: sample(), B: sample()})).variants["cpu"]
+    assert state.startup_seconds == (30.0,)
+
+
 def test_ready_is_the_lower_of_what_the_workload_and_its_pods_say() -> None:
     metrics = snapshot({A: sample(), B: sample()})
     assert seen(facts(pod(A), pod(B), workloads=(workload(ready=1),)), metrics).variants["cpu"].ready == 1

@@ -44,7 +44,7 @@ def test_a_line_is_json_with_what_happened_and_the_figures(capsys: pytest.Captur
 
 def test_queries_are_counted_and_the_version_is_told() -> None:
     telemetry = Telemetry()
-    telemetry.count_queries(lambda: 7)
+    telemetry.count_queries(lambda: 7, lambda: 4096)
     telemetry.queried([("generic", "arrivals")])
     seen = shown(telemetry)
     assert seen["tightrope_prometheus_queries_total"] == 7

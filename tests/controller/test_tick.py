@@ -1,15 +1,22 @@
 """Timelines of the whole controller over a fake API server and a fake Prometheus: what a user would see happen."""
 
+import asyncio
 import copy
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import wire
+from fakes import FakeClock, FakeMetrics
 from operation import Operation, operation
+from prometheus_client import generate_latest
 
 from tightrope.api.pause import Pause
 from tightrope.controller import tick as tick_module
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
+from tightrope.domain.decide import decide
+from tightrope.ports import MetricsSnapshot
 
 
 async def quiet(op: Operation, *, within: int = 200) -> None:
@@ -454,3 +461,70 @@ async def test_an_error_of_the_operator_is_logged_once_for_as_long_as_it_lasts(
     await op.tick(5)
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
     assert op.reason("SpecValid") == "InternalError"
+
+
+class SlowMetrics(FakeMetrics):
+    """A Prometheus whose answers take so many seconds of the test's clock."""
+
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    async def snapshot(self, presets: Sequence[str]) -> MetricsSnapshot:
+        seen = await super().snapshot(presets)
+        self.clock.at += self.seconds
+        return seen
+
+
+async def slowed(seconds: float) -> Operation:
+    """An operation whose ticks have lasted so long from the fourth on, and then four of them."""
+    op = operation(sentiment=10.0)
+    op.metrics = slow = SlowMetrics(op.clock, 0.0)
+    op.start()
+    await op.tick(3)
+    slow.seconds = seconds
+    await op.tick()
+    return op
+
+
+def finished(op: Operation) -> float:
+    """Requests that the operator says it has seen finish."""
+    lines = generate_latest(op.telemetry.registry).decode().splitlines()
+    (line,) = (line for line in lines if line.startswith("tightrope_finished_requests_total{"))
+    return float(line.rsplit(" ", 1)[1])
+
+
+async def test_ticks_slower_than_their_period_count_all_the_time_that_passes() -> None:
+    op = await slowed(50.0)
+    before, since = finished(op), op.clock.at
+    await op.tick(4)
+    assert finished(op) - before == pytest.approx(10.0 * (op.clock.at - since), rel=0.01)
+
+
+async def test_ticks_slower_than_their_period_are_said_once_and_so_is_their_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    op = await slowed(50.0)
+    await op.tick(4)
+    op.metrics.seconds = 0.0  # type: ignore[attr-defined]
+    await op.tick(2)
+    assert [record.getMessage() for record in caplog.records if "period" in record.getMessage()] == [
+        "ticks take longer than their period: each begins when the one before has ended",
+        "ticks keep their period again",
+    ]
+
+
+async def test_the_event_loop_goes_on_while_services_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    op, asked, answered = operation(sentiment=10.0), threading.Event(), threading.Event()
+
+    def patient(**everything: Any) -> Any:
+        asked.set()
+        assert answered.wait(10.0), "the event loop stood still while it was decided"
+        return decide(**everything)
+
+    monkeypatch.setattr(tick_module, "decide", patient)
+    ticking = asyncio.create_task(op.tick())
+    assert await asyncio.to_thread(asked.wait, 10.0)
+    answered.set()
+    await ticking
+    assert op.cluster.replicas()["sentiment-cpu"] == 1

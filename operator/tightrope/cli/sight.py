@@ -20,6 +20,7 @@ from tightrope.cli.failure import Exit, Failure
 from tightrope.controller import wiring
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution, Pass
+from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness, HistoryRead
 from tightrope.controller.roster import ParsedOnce, enrol
@@ -99,10 +100,12 @@ async def look(
         samples = await metrics.snapshot(presets)
         reachable(samples)
         history = await read_back(metrics, presets, settings, now=now) if with_history else None
+    clock = wiring.SystemClock()
     ticker = Glance(
         store=store,
         metrics=_Answered(samples),
-        clock=wiring.SystemClock(),
+        clock=clock,
+        pulse=Pulse(clock=clock, tick_seconds=settings.tick_seconds, reconcile_seconds=settings.reconcile_seconds),
         pace=pace(settings),
         history=_Read(history),
         execution=execution,

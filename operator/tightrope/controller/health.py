@@ -17,6 +17,9 @@ _LISTING_SECONDS: Final = 30.0
 # a listing that is not answered.
 _STUCK_TICKS: Final = 3
 _STEP_SECONDS: Final = 60.0
+# A step over all services at once may take this much longer for each: ten thousand decisions are one step, of half a
+# minute on a slow core, and whoever ends that process halfway gets another one that never comes further.
+_SERVICE_SECONDS: Final = 0.02
 
 
 def _sure() -> str | None:
@@ -25,7 +28,8 @@ def _sure() -> str | None:
 
 @dataclass(slots=True, kw_only=True)
 class Pulse:
-    """Times are on the monotonic clock. `unsure` says why this process does not know who leads, or None."""
+    """Times are on the monotonic clock. `unsure` says why this process does not know who leads, or None; `services` is
+    how many the tick under way has to decide."""
 
     clock: Clock
     tick_seconds: float
@@ -33,6 +37,7 @@ class Pulse:
     unsure: Callable[[], str | None] = _sure
     listed_at: float | None = None
     turned_at: float | None = None
+    services: int = 0
     stirred_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +56,7 @@ class Pulse:
         """Why a restart is the cure, or None. Waiting for the API server or for Prometheus never is: it has its time
         limits, and a restart would not bring them back."""
         age = self.clock.monotonic() - self.stirred_at
-        if age <= _STUCK_TICKS * self.tick_seconds + _STEP_SECONDS:
+        if age <= _STUCK_TICKS * self.tick_seconds + _STEP_SECONDS + _SERVICE_SECONDS * self.services:
             return None
         return f"nothing was brought to an end for {age:.0f}s"
 

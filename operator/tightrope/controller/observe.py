@@ -197,7 +197,7 @@ class _View:
             unschedulable_since=min(stuck, default=None),
             unschedulable=len(stuck),
             refused=workload.refused if workload else None,
-            startup_seconds=tuple(pod.ready_since - pod.created_at for pod in pods if pod.ready and pod.ready_since),
+            startup_seconds=startups(pods),
             other_writer=workload.other_writer if workload else None,
             unavailable=workload.unavailable if workload else None,
             further_outcomes=known,
@@ -224,6 +224,13 @@ class _View:
             required=required,
             samples={key: sample for samples in chosen for key, sample in samples.items()},
         )
+
+
+def startups(pods: Iterable[PodFacts]) -> tuple[float, ...]:
+    """Seconds from creation to ready of the pods that are. The API server's clock says the one and the kubelet's the
+    other: a pod that was ready before it was created says only that these two differ."""
+    ready = ((pod.created_at, pod.ready_since) for pod in pods if pod.ready and pod.ready_since is not None)
+    return tuple(since - created for created, since in ready if since >= created)
 
 
 def judged(reading: Reading, objective: Objective) -> Outcomes | Missing:

@@ -33,12 +33,14 @@ class ServiceFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickSummary:
-    """What a tick leaves behind. `at` is its unix time; `refused` says why a service could not be decided."""
+    """What a tick leaves behind. `at` is its unix time; `refused` says why a service could not be decided;
+    `lasting_seconds` is the time from tick to tick where ticks last longer than their period."""
 
     at: float
     period_seconds: float
     services: Sequence[ServiceFigures] = ()
     refused: Mapping[ServiceKey, Finding] = field(default_factory=dict)
+    lasting_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,8 @@ def tallied(before: Tally | None, figures: ServiceFigures, summary: TickSummary)
     `rate` in Prometheus sees its first step."""
     finished, missed = ({}, {}) if before is None else (dict(before.finished), dict(before.missed))
     span = 0.0 if before is None else summary.at - before.at
-    seconds = span if 0.0 <= span <= 2.0 * summary.period_seconds else summary.period_seconds
+    period = max(summary.period_seconds, summary.lasting_seconds)
+    seconds = span if 0.0 <= span <= 2.0 * period else period
     for objective in figures.service.objectives:
         metric, seen = objective.metric, figures.observation.judged_by(objective.metric, figures.service)
         if not isinstance(seen, Missing):

@@ -72,13 +72,15 @@ def say(event: str, *, level: int = logging.INFO, error: BaseException | None = 
 
 
 class _Queries(Collector):
-    """How many queries have been sent, asked of the one who sends them."""
+    """How many queries have been sent and bytes read, asked of the one who does."""
 
     def __init__(self) -> None:
         self.sent: Callable[[], int] = lambda: 0
+        self.read: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily("tightrope_prometheus_queries", "Prometheus queries sent.", self.sent())
+        yield CounterMetricFamily("tightrope_prometheus_read_bytes", "Bytes of Prometheus' answers.", self.read())
 
 
 class _Learned(Collector):
@@ -111,6 +113,9 @@ class Telemetry:
         self.tick_seconds = Histogram(
             "tightrope_tick_seconds", "Wall time of a tick.", buckets=_TICK_BUCKETS, registry=own
         )
+        self.tick_parts = Counter(
+            "tightrope_tick_part_seconds", "Wall time of ticks, by what they did.", ("part",), registry=own
+        )
         self.tick_period = _Learned("tightrope_tick_period_seconds", "Time from tick to tick, as set.", registry=own)
         self.tick_failures = Counter("tightrope_tick_failures", "Ticks that ended in an error.", registry=own)
         self.query_failures = Counter(
@@ -138,9 +143,9 @@ class Telemetry:
         )
         leading.set_function(lambda: float(write_seconds() > 0.0))
 
-    def count_queries(self, sent: Callable[[], int]) -> None:
-        """Where the number of queries sent so far is to be asked."""
-        self._queries.sent = sent
+    def count_queries(self, sent: Callable[[], int], read: Callable[[], int]) -> None:
+        """Where the number of queries sent so far is to be asked, and of the bytes of their answers."""
+        self._queries.sent, self._queries.read = sent, read
 
     def queried(self, failures: Iterable[tuple[str, str]]) -> None:
         for preset, signal in failures:

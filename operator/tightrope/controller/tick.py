@@ -5,8 +5,10 @@ wrong with it becomes its own condition and a log line. Only an error in what al
 next one starts afresh.
 """
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -14,8 +16,9 @@ from typing import TypeAlias, TypeVar
 from tightrope.api.pause import Pause
 from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.facts import ClusterFacts, gather, index
+from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
-from tightrope.controller.observe import Freshness, ServiceFacts, observe
+from tightrope.controller.observe import Freshness, HistoryRead, ServiceFacts, observe
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 from tightrope.controller.roster import Member, ParsedOnce, Refused, enrol, internal_error
 from tightrope.controller.self_metrics import ServiceFigures, TickSummary
@@ -53,6 +56,7 @@ class Tick:
         history: History,
         execution: Execution,
         telemetry: Telemetry,
+        pulse: Pulse,
         paused: Pause | None = None,
     ) -> None:
         self._store = store
@@ -62,11 +66,19 @@ class Tick:
         self._history = history
         self._execution = execution
         self._telemetry = telemetry
+        self._pulse = pulse
         self._parsed = ParsedOnce(paused)
         self._memory = Memory()
         self._uids: dict[ServiceKey, str] = {}
         self._failures: Mapping[tuple[str, str], str] = {}
         self._failed_with = ""
+        self._took = 0.0
+        self._slow = False
+
+    @property
+    def _period_seconds(self) -> float:
+        """From tick to tick: as set, or as long as the last one took if that is longer, since ticks never overlap."""
+        return max(self._pace.tick_seconds, self._took)
 
     async def tick(self) -> None:
         """One pass. Logs and counts what goes wrong with the pass itself, and never raises it."""
@@ -80,19 +92,54 @@ class Tick:
             self._failed_with = repr(error)
             return
         self._failed_with = ""
-        self._telemetry.ticked(self._summary(done), seconds=self._clock.monotonic() - began)
+        summary = self._summary(done)
+        self._took = self._clock.monotonic() - began
+        self._telemetry.ticked(summary, seconds=self._took)
+        self._say_whether_slow()
+
+    def _say_whether_slow(self) -> None:
+        """Once when ticks begin to take longer than their period, and once when they keep it again."""
+        slow = self._took > self._pace.tick_seconds
+        if slow and not self._slow:
+            say(
+                "ticks take longer than their period: each begins when the one before has ended",
+                level=logging.WARNING, seconds=round(self._took, 1), period_seconds=self._pace.tick_seconds,
+            )  # fmt: skip
+        elif self._slow and not slow:
+            say("ticks keep their period again", seconds=round(self._took, 1))
+        self._slow = slow
 
     async def _pass(self) -> Pass:
+        """Whatever takes longer the more services there are runs beside the event loop, which renews the lead, answers
+        probes and takes in what the watches bring meanwhile."""
         snapshot, now = self._store.snapshot(), self._clock.now()
-        roster = enrol(snapshot, parse=partial(self._parsed.parse, now=now))
+        with self._part("parse"):
+            roster = await asyncio.to_thread(enrol, snapshot, parse=partial(self._parsed.parse, now=now))
         self._forget_the_gone(snapshot)
+        self._pulse.services = len(roster.members)
         presets = sorted({member.parsed.preset for member in roster.members})
-        samples = await self._samples(presets)
-        gathered = self._gathered(Pass(snapshot=snapshot, roster=roster, now=now))
-        observed = self._observed(gathered, samples, presets)
-        decided = self._decided(observed)
-        await self._execution.carry_out(decided)
+        with self._part("query"):
+            samples = await self._samples(presets)
+        with self._part("gather"):
+            gathered = await asyncio.to_thread(self._gathered, Pass(snapshot=snapshot, roster=roster, now=now))
+        history = self._earlier(gathered, samples, presets)
+        with self._part("observe"):
+            observed = await asyncio.to_thread(self._observed, gathered, samples, history)
+        with self._part("decide"):
+            decided = await asyncio.to_thread(self._decided, observed)
+        with self._part("write"):
+            await self._execution.carry_out(decided)
         return decided
+
+    @contextlib.contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        """Counts the time of one part of the tick, and shows the watchdog that the tick gets on."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._telemetry.tick_parts.labels(name).inc(self._clock.monotonic() - began)
+            self._pulse.stir()
 
     async def _samples(self, presets: Sequence[str]) -> MetricsSnapshot:
         if not presets:
@@ -132,7 +179,12 @@ class Tick:
         sound = without(seen, errors)
         return replace(sound, cluster=facts, roster=replace(sound.roster, members=members))
 
-    def _observed(self, seen: Pass, samples: MetricsSnapshot, presets: Sequence[str]) -> Pass:
+    def _earlier(self, seen: Pass, samples: MetricsSnapshot, presets: Sequence[str]) -> HistoryRead | None:
+        """Earlier samples, if they have just been read."""
+        uids = {member.parsed.uid for member in seen.roster.members}
+        return self._history.read(presets, uids=uids, failing=cannot_see(samples), now=seen.now)
+
+    def _observed(self, seen: Pass, samples: MetricsSnapshot, history: HistoryRead | None) -> Pass:
         services = [
             ServiceFacts(
                 service=member.parsed.service,
@@ -142,8 +194,6 @@ class Tick:
             )
             for member in seen.roster.members
         ]
-        uids = {member.parsed.uid for member in seen.roster.members}
-        history = self._history.read(presets, uids=uids, failing=cannot_see(samples), now=seen.now)
         see = partial(observe, metrics=samples, now=seen.now, freshness=self._pace.freshness, history=history)
         try:
             return replace(seen, observations=see(services))
@@ -164,7 +214,7 @@ class Tick:
                 observations=seen.observations,
                 memory=memory,
                 now=seen.now,
-                tick_seconds=self._pace.tick_seconds,
+                tick_seconds=self._period_seconds,
                 metrics_delay_seconds=self._pace.metrics_delay_seconds,
             )
 
@@ -202,6 +252,7 @@ class Tick:
         return TickSummary(
             at=done.now,
             period_seconds=self._pace.tick_seconds,
+            lasting_seconds=self._period_seconds,
             services=services,
             refused={key_of(refused.wire): refused.finding for refused in done.roster.refused},
         )

@@ -82,7 +82,7 @@ async def _run(settings: Settings) -> int:
         KubernetesCluster(server=server, instance=identity, now=clock.now, namespaces=settings.namespaces), telemetry
     )
     metrics = prometheus(settings, clock)
-    telemetry.count_queries(lambda: metrics.queries_sent)
+    telemetry.count_queries(lambda: metrics.queries_sent, lambda: metrics.bytes_read)
     pulse = Pulse(
         clock=clock,
         tick_seconds=settings.tick_seconds,
@@ -203,6 +203,7 @@ def tick(
         history=history,
         execution=execution,
         telemetry=telemetry,
+        pulse=pulse,
         paused=settings.paused,
     )
 

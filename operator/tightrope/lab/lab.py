@@ -245,6 +245,14 @@ class Lab:
         self.spawn(PROMETHEUS, self._prometheus.arguments())
         self._wait("Prometheus", self._prometheus.ready, of=(PROMETHEUS,))
 
+    def stop_controllers(self) -> None:
+        """From now on the cluster moves only where somebody writes: no controller, scheduler, kubelet or cloud."""
+        if self._cloud is not None:
+            self._cloud.stop()
+            self._cloud = None
+        for name in (CONTROLLER_MANAGER, SCHEDULER, KUBELETS):
+            self._end(name, _STOP_SECONDS)
+
     def stop_api_server(self) -> None:
         self._end(API_SERVER, _API_STOP_SECONDS)
 

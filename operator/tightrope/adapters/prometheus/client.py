@@ -69,6 +69,11 @@ class PrometheusMetrics:
         self._counting = threading.Lock()
         self.queries_sent = 0
 
+    @property
+    def bytes_read(self) -> int:
+        """The bytes of all answers so far."""
+        return self._session.bytes_read
+
     async def snapshot(self, presets: Sequence[str]) -> MetricsSnapshot:
         """Samples of all pods for these presets; whatever failed is in `failures`, by preset and signal."""
         chosen = [self._presets[name] for name in sorted(set(presets)) if name in self._presets]

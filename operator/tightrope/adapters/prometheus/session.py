@@ -9,6 +9,7 @@ Errors: `QueryFailed`, in a sentence for a condition; nothing else leaves this r
 """
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -87,12 +88,14 @@ class CheckedAnswer(requests.Response):
 
 class CheckedSession(requests.Session):
     """A session whose `request` returns a checked answer or raises QueryFailed. Used from several threads: it keeps no
-    state between requests but its pool of connections and the count of requests sent."""
+    state between requests but its pool of connections and the count of bytes read."""
 
     def __init__(self, connection: Connection, *, monotonic: Callable[[], float]) -> None:
         super().__init__()
         self._connection = connection
         self._monotonic = monotonic
+        self._counting = threading.Lock()
+        self.bytes_read = 0
         self.trust_env = False
         self.verify = str(connection.ca_file) if connection.ca_file else True
         self.auth = BearerTokenFile(connection.bearer_token_file) if connection.bearer_token_file else None
@@ -130,6 +133,8 @@ class CheckedSession(requests.Session):
                 raise QueryFailed(f"the answer of Prometheus at {where} is larger than {most // 2**20} MiB")
             if self._monotonic() > deadline:
                 raise QueryFailed(f"Prometheus at {where} did not answer in time")
+        with self._counting:
+            self.bytes_read += len(body)
         return bytes(body)
 
     def _refusal(self, status: int, body: bytes) -> str:
