@@ -382,3 +382,26 @@ async def test_what_a_dead_network_holds_back_is_not_delivered_later(
     await scale(speaking_through(api))
     assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in made] == [4000]
     await api.close()
+
+
+async def test_a_password_in_netrc_is_not_for_the_api_server(
+    server: Server, cluster: KubernetesCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.answers = [ok()]
+    await scale(cluster)
+    assert server.asked[0][4]["Authorization"] == "Bearer first"
+
+
+def test_the_proxy_is_the_one_that_the_environment_prescribes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "10.0.0.1,.svc")
+    assert client.environment_proxy("https://api.example:6443") == "http://proxy.example:3128"
+    assert client.environment_proxy("http://api.example:6443") is None
+    assert client.environment_proxy("https://10.0.0.1:443") is None
+    assert client.environment_proxy("https://kubernetes.default.svc") is None

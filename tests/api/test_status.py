@@ -131,6 +131,16 @@ def test_nothing_new_is_nothing_to_write() -> None:
     assert status_patch(first, render(first, now=NOW + 15, decision=drifted)) is None
 
 
+@pytest.mark.parametrize(("log_mean", "moved"), [(3.24, False), (3.26, True)])
+def test_a_capacity_that_is_hardly_known_is_told_again_once_it_moves_by_a_part_of_that(
+    log_mean: float, moved: bool
+) -> None:
+    vague = replace(PERSISTED, capacities={"cpu": LearnedCapacity(log_mean=3.2, log_sd=0.2)})
+    first = render(decision=decision(persisted=vague))
+    drifted = replace(PERSISTED, capacities={"cpu": LearnedCapacity(log_mean=log_mean, log_sd=0.2)})
+    assert (status_patch(first, render(first, decision=decision(persisted=drifted))) is not None) is moved
+
+
 @pytest.mark.parametrize(
     ("news", "part"),
     [

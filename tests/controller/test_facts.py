@@ -61,6 +61,15 @@ def test_pods_that_ended_or_belong_to_others_are_not_counted() -> None:
     assert not seen(target(), pod(phase="Failed"), others, elsewhere).pods
 
 
+def test_a_targets_pods_are_those_that_meet_the_whole_of_its_selector() -> None:
+    labels = {"app": "legacy", "tier": "gpu"}
+    both, one = pod("both", metadata={"labels": labels}), pod("one", metadata={"labels": {"tier": "gpu"}})
+    by_labels = target(selector={"matchLabels": labels})
+    by_expression = target(selector={"matchExpressions": [{"key": "tier", "operator": "Exists"}]})
+    assert [found.name for found in seen(by_labels, both, one, pod("legacy")).pods] == ["both"]
+    assert sorted(found.name for found in seen(by_expression, both, one, pod("legacy")).pods) == ["both", "one"]
+
+
 def test_a_terminating_pod_is_marked() -> None:
     assert seen(target(), pod(metadata={"deletionTimestamp": STARTED})).pods[0].terminating
 

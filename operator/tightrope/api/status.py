@@ -155,7 +155,9 @@ def _learned(name: str, decision: Decision, belief: VariantBelief | None, old: V
     learned = decision.persisted.capacities.get(name)
     if learned is not None:
         sd_before = parse_number(old.capacity_log_sd, 0.0, math.inf) or 0.0
-        mean = steady(learned.log_mean, decimals=3, tolerance=0.02, previous=old.capacity_log_mean)
+        # A move that is small beside what is not known is no news.
+        still = max(0.02, 0.25 * sd_before)
+        mean = steady(learned.log_mean, decimals=3, tolerance=still, previous=old.capacity_log_mean)
         sd = steady(learned.log_sd, decimals=3, tolerance=0.15 * sd_before, previous=old.capacity_log_sd)
         median = math.exp(float(mean))
         spread = median * float(sd)

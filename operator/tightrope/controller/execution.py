@@ -69,6 +69,7 @@ class Execution:
     async def carry_out(self, done: Pass) -> None:
         """All writes of one tick."""
         unavailable_before, self._unavailable = self._unavailable, None
+        self._statuses.begin(len(done.roster.members))
         turns = asyncio.Semaphore(_SIDE_BY_SIDE)
         await asyncio.gather(*(self._guarded(turns, wire, work, done.now) for wire, work in self._work(done)))
         if self._unavailable is not None and unavailable_before is None:

@@ -61,30 +61,35 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The store by what is asked of it: our pods by service and variant, all pods by namespace, Deployments by
-    controlling uid. Built once a tick, so that no service has to look at another's pods."""
+    """The store by what is asked of it: our pods by service and variant, all pods by namespace and by namespace and
+    label, Deployments by controlling uid. Built once a tick, so that no service has to look at another's pods."""
 
     snapshot: Snapshot
     ours: Mapping[tuple[str, str], Sequence[Wire]] = field(default_factory=dict)
     pods: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
+    labelled: Mapping[tuple[str, str, str], Sequence[Wire]] = field(default_factory=dict)
     controlled: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
 
 
 def index(snapshot: Snapshot) -> Index:
     pods: dict[str, list[Wire]] = {}
+    labelled: dict[tuple[str, str, str], list[Wire]] = {}
     ours: dict[tuple[str, str], list[Wire]] = {}
     for pod in snapshot.all("Pod"):
         if pod["status"].get("phase") in ("Succeeded", "Failed"):
             continue  # what has ended is no pod of anybody's any more
         labels = pod["metadata"].get("labels") or {}
-        pods.setdefault(pod["metadata"]["namespace"], []).append(pod)
+        namespace = pod["metadata"]["namespace"]
+        pods.setdefault(namespace, []).append(pod)
+        for key, value in labels.items():
+            labelled.setdefault((namespace, key, value), []).append(pod)
         if SERVICE_UID_LABEL in labels:
             ours.setdefault((labels[SERVICE_UID_LABEL], labels.get(VARIANT_LABEL, "")), []).append(pod)
     controlled: dict[str, list[Wire]] = {}
     for deployment in snapshot.all("Deployment"):
         if (uid := controller_uid(deployment)) is not None:
             controlled.setdefault(uid, []).append(deployment)
-    return Index(snapshot=snapshot, ours=ours, pods=pods, controlled=controlled)
+    return Index(snapshot=snapshot, ours=ours, pods=pods, labelled=labelled, controlled=controlled)
 
 
 def gather(
@@ -197,9 +202,16 @@ def _pods_of(found: Index, namespace: str, uid: str, state: WorkloadState) -> It
         yield from (pod for pod in pods if pod["metadata"]["namespace"] == namespace)
     elif state.wire is not None:
         selector = state.wire["spec"].get("selector") or {}
-        for pod in found.pods.get(namespace, ()):
+        for pod in _candidates(found, namespace, selector):
             if selects(selector, pod["metadata"].get("labels") or {}):
                 yield pod
+
+
+def _candidates(found: Index, namespace: str, selector: Mapping[str, Any]) -> Sequence[Wire]:
+    """The pods among which are all that the selector picks: those with its rarest label, else the whole namespace."""
+    wanted = selector.get("matchLabels") or {}
+    having = [found.labelled.get((namespace, key, value), ()) for key, value in wanted.items()]
+    return min(having, key=len) if having else found.pods.get(namespace, ())
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

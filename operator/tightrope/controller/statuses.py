@@ -5,6 +5,8 @@ The status is the operator's only memory besides Prometheus: `ahead` writes the 
 judged against the status itself, so they hold across restarts too.
 """
 
+import math
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +21,9 @@ from tightrope.ports import Cluster, ClusterUnavailable, WriteConflict, WriteRef
 Status = Mapping[str, Any]
 
 _FIGURES_EVERY_SECONDS: Final = 60.0
+# Figures of so many services may be written in one tick. Where there are more they take turns: what has moved a little
+# everywhere at once, such as the first hour that is covered, must not make a tick of ten thousand writes.
+_FIGURES_A_TICK: Final = 500
 _MEASURED: Final = ("capacity", "capacityLogMean", "capacityLogSd", "timeToReady")
 
 
@@ -35,6 +40,12 @@ class Statuses:
         # written over.
         self._written: dict[str, tuple[str, Status]] = {}
         self._written_at: dict[str, float] = {}
+        self._round, self._turns = 0, 1
+
+    def begin(self, services: int) -> None:
+        """A tick over so many services begins to write."""
+        self._round += 1
+        self._turns = max(1, math.ceil(services / _FIGURES_A_TICK))
 
     def current(self, wire: Wire) -> Status:
         """The status as stored, or as we wrote it since."""
@@ -80,8 +91,7 @@ class Statuses:
         patch = status_patch(before, status)
         if patch is None:
             return
-        since = now - self._written_at.get(metadata["uid"], -_FIGURES_EVERY_SECONDS)
-        if since < _FIGURES_EVERY_SECONDS and only_figures(before, status, patch):
+        if only_figures(before, status, patch) and not self._figures_due(metadata["uid"], now):
             return
         await self._cluster.patch_status(
             kind=wire["kind"],
@@ -93,6 +103,11 @@ class Statuses:
         self._written[metadata["uid"]] = (metadata["resourceVersion"], status)
         self._written_at[metadata["uid"]] = now
         await self._announce(wire, before, status)
+
+    def _figures_due(self, uid: str, now: float) -> bool:
+        """Whether it is this object's turn, and not too soon after its last write."""
+        recent = now - self._written_at.get(uid, -math.inf) < _FIGURES_EVERY_SECONDS
+        return not recent and (self._round + zlib.crc32(uid.encode())) % self._turns == 0
 
     async def _announce(self, wire: Wire, before: Status, status: Status) -> None:
         """An Event and a log line for each thing that is new: the decision, and conditions that changed sides."""
@@ -121,12 +136,21 @@ def only_figures(before: Status, status: Status, patch: Status) -> bool:
     """Whether nothing has changed but measured figures, which move a little all the time and can wait for a while."""
     if not patch.keys() <= {"slo", "variants"}:
         return False
+    if [_alarm(objective) for objective in before.get("slo") or ()] != [
+        _alarm(objective) for objective in status.get("slo") or ()
+    ]:
+        return False
     olds = [_stated(variant) for variant in before.get("variants") or ()]
     return olds == [_stated(variant) for variant in status.get("variants") or ()]
 
 
 def _stated(variant: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in variant.items() if key not in _MEASURED}
+
+
+def _alarm(objective: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What of an objective is more than a figure."""
+    return objective.get("metric"), objective.get("objective"), objective.get("burning")
 
 
 def _troubles(condition: Mapping[str, Any]) -> bool:

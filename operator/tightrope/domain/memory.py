@@ -108,4 +108,4 @@ class Memory:
 
     def of(self, key: ServiceKey) -> ServiceMemory:
         """This service's memory; empty for one not seen before."""
-        return self.services.get(key, ServiceMemory())
+        return self.services.get(key) or ServiceMemory()

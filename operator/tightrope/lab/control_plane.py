@@ -80,6 +80,10 @@ class ControlPlane:
         return f"https://127.0.0.1:{self.api_port}"
 
     @property
+    def etcd_url(self) -> str:
+        return f"http://127.0.0.1:{self.etcd_port}"
+
+    @property
     def ca_file(self) -> Path:
         """The certificate that the API server writes for itself at its first start, with the CA that signed it."""
         return self.data / "certificates" / "apiserver.crt"
@@ -89,7 +93,7 @@ class ControlPlane:
         return self.directory / "logs" / "audit.jsonl"
 
     def etcd(self) -> list[str]:
-        client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        client, peer = self.etcd_url, f"http://127.0.0.1:{self.etcd_peer_port}"
         return [
             self.programs["etcd"],
             "--name=lab",
@@ -108,7 +112,7 @@ class ControlPlane:
         key = self.data / "service-accounts.key"
         return [
             self.programs["kube-apiserver"],
-            f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+            f"--etcd-servers={self.etcd_url}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.api_port}",
             f"--cert-dir={self.ca_file.parent}",

@@ -147,6 +147,11 @@ class Lab:
         return self._plane.url
 
     @property
+    def etcd_url(self) -> str:
+        """Where the API server keeps everything."""
+        return self._plane.etcd_url
+
+    @property
     def ca_file(self) -> Path:
         return self._plane.ca_file
 

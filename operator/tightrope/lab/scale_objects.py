@@ -1,21 +1,21 @@
-"""Very many services on the lab's API server, fast: their namespaces, targets, pods and declarations.
+"""Very many services on the lab's cluster, fast: their namespaces, targets, pods and declarations.
 
-`scale` creates them and `scale_series` serves metrics of the same pods. Each service adopts a Deployment of one replica
-with one pod that is ready; with no controller running nothing moves but what the operator writes.
+`scale` puts them there and `scale_series` serves metrics of the same pods. Each service adopts a Deployment of one
+replica with one pod that is ready; with no controller running nothing moves but what the operator writes. They are put
+into etcd as the API server would have stored them, with their statuses, some at a time: made one by one through the API
+server, fifty thousand requests would take longer than all that is to be measured.
 """
 
-import asyncio
 import base64
 import json
-import ssl
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any, Final
 
-import aiohttp
-import yaml
+import requests
 
 from tightrope.lab.errors import LabError
 
@@ -23,11 +23,9 @@ NAMESPACE_SERVICES: Final = 200
 # When, after its making, a pod says that it became ready: whoever looks must not look sooner.
 READY_SECONDS: Final = 20.0
 POOL: Final = "bench"
-_AT_ONCE: Final = 48
-_JSON: Final = "application/json"
-_MERGE: Final = "application/merge-patch+json"
-_APPLY: Final = "application/apply-patch+yaml"
-_CREATE_SECONDS: Final = 60.0
+# What etcd takes in one transaction, by default.
+_AT_ONCE: Final = 128
+_ASK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +41,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
-    """One request that makes or completes an object."""
+class Stored:
+    """An object and the key under which the API server keeps it."""
 
-    method: str
-    path: str
+    key: str
     body: Mapping[str, Any]
-    content_type: str = _JSON
 
 
 def places(count: int, *, per_namespace: int = NAMESPACE_SERVICES) -> Iterator[Place]:
@@ -58,41 +54,54 @@ def places(count: int, *, per_namespace: int = NAMESPACE_SERVICES) -> Iterator[P
         yield Place(namespace=f"bench-{index // per_namespace:03d}", name=f"s{index:05d}")
 
 
-def pool(count: int) -> Write:
+def pool(count: int, *, now: float) -> Stored:
     """A pool in which all of them have room."""
     body = {
         "apiVersion": "tightrope.dev/v1alpha1",
         "kind": "ComputePool",
-        "metadata": {"name": POOL},
+        "metadata": _metadata(POOL, now=now),
         "spec": {
-            "price": {"perNodeHour": "0.20"},
+            "price": {"perNodeHour": "0.20", "currency": "USD"},
             "node": {"cpu": "32", "memory": "128Gi"},
-            "maxNodes": max(count, 10),
+            "maxNodes": min(max(count, 10), 5000),
             "timeToReady": "30s",
             "placement": {"nodeSelector": {"tightrope.dev/pool": POOL}},
         },
     }
-    return Write(method="POST", path="/apis/tightrope.dev/v1alpha1/computepools", body=body)
+    return Stored(key=f"tightrope.dev/computepools/{POOL}", body=body)
 
 
-def namespace(name: str) -> list[Write]:
-    """The namespace and the service account without which no pod is admitted to it."""
-    bare = {"apiVersion": "v1", "metadata": {"name": name}}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+def namespace(name: str, *, now: float) -> Stored:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": _metadata(name, now=now),
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
+    return Stored(key=f"namespaces/{name}", body=body)
+
+
+def objects_of(place: Place, *, now: float) -> list[Stored]:
+    """One service made at this unix time: its target, its pod, and its declaration."""
+    where = f"{place.namespace}/{place.name}"
     return [
-        Write(method="POST", path="/api/v1/namespaces", body={**bare, "kind": "Namespace"}),
-        Write(method="POST", path=f"/api/v1/namespaces/{name}/serviceaccounts", body=account),
+        Stored(key=f"deployments/{where}", body=_deployment(place, now)),
+        Stored(key=f"pods/{place.namespace}/{place.pod}", body=_pod(place, now)),
+        Stored(key=f"tightrope.dev/inferencedeployments/{where}", body=_declaration(place, now)),
     ]
 
 
-def writes_of(place: Place) -> list[Write]:
-    """One service in order: the target with its status, its pod with its status, and last the declaration."""
-    return [*_deployment(place), *_pod(place), _declaration(place)]
+def _metadata(name: str, *, now: float, **more: Any) -> dict[str, Any]:
+    return {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": _time(now), "generation": 1, **more}
+
+
+def _time(unix: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix))
 
 
 def _pod_spec() -> dict[str, Any]:
     return {
-        "automountServiceAccountToken": False,
         "containers": [
             {
                 "name": "server",
@@ -104,49 +113,40 @@ def _pod_spec() -> dict[str, Any]:
     }
 
 
-def _deployment(place: Place) -> list[Write]:
-    """Applied without a size: the server's default of one replica is nobody's then, and free to be adopted."""
-    path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/{place.name}"
+def _deployment(place: Place, now: float) -> dict[str, Any]:
+    """Nobody has written its size, so it is free to be adopted."""
     labels = {"app": place.name}
-    body = {
+    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": place.name},
+        "metadata": _metadata(place.name, namespace=place.namespace, now=now),
         "spec": {
+            "replicas": 1,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": _pod_spec()},
         },
+        "status": {"observedGeneration": 1, **dict.fromkeys(counts, 1)},
     }
-    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    status = {"status": {"observedGeneration": 1, **dict.fromkeys(counts, 1)}}
-    return [
-        Write(method="PATCH", path=f"{path}?fieldManager=bench", body=body, content_type=_APPLY),
-        Write(method="PATCH", path=f"{path}/status", body=status, content_type=_MERGE),
-    ]
 
 
-def _pod(place: Place) -> list[Write]:
-    path = f"/api/v1/namespaces/{place.namespace}/pods"
-    body = {
+def _pod(place: Place, now: float) -> dict[str, Any]:
+    since = _time(now + READY_SECONDS)
+    conditions = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("PodScheduled", "Ready")]
+    return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": place.pod, "labels": {"app": place.name}},
+        "metadata": _metadata(place.pod, namespace=place.namespace, now=now, labels={"app": place.name}),
         "spec": {**_pod_spec(), "nodeName": "bench"},
+        "status": {"phase": "Running", "conditions": conditions},
     }
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + READY_SECONDS))
-    conditions = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("PodScheduled", "Ready")]
-    status = {"status": {"phase": "Running", "conditions": conditions}}
-    return [
-        Write(method="POST", path=path, body=body),
-        Write(method="PATCH", path=f"{path}/{place.pod}/status", body=status, content_type=_MERGE),
-    ]
 
 
-def _declaration(place: Place) -> Write:
-    body = {
+def _declaration(place: Place, now: float) -> dict[str, Any]:
+    return {
         "apiVersion": "tightrope.dev/v1alpha1",
         "kind": "InferenceDeployment",
-        "metadata": {"name": place.name, "namespace": place.namespace},
+        "metadata": _metadata(place.name, namespace=place.namespace, now=now),
         "spec": {
             "slo": {"objectives": [{"metric": "latency", "threshold": "300ms", "percent": 99}]},
             "metrics": {"preset": "generic"},
@@ -161,42 +161,30 @@ def _declaration(place: Place) -> Write:
             ],
         },
     }
-    path = f"/apis/tightrope.dev/v1alpha1/namespaces/{place.namespace}/inferencedeployments"
-    return Write(method="POST", path=path, body=body)
 
 
-def create(of: Sequence[Place], *, kubeconfig: Path) -> None:
-    """Everything for these services, many requests at a time. Raises LabError at the first that is refused."""
-    asyncio.run(_create(of, yaml.safe_load(kubeconfig.read_text())))
+def everything(of: Sequence[Place], *, now: float) -> Iterator[Stored]:
+    """What must be there before others first."""
+    yield pool(len(of), now=now)
+    yield from (namespace(name, now=now) for name in sorted({place.namespace for place in of}))
+    for place in of:
+        yield from objects_of(place, now=now)
 
 
-async def _create(of: Sequence[Place], config: Mapping[str, Any]) -> None:
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    connector = aiohttp.TCPConnector(limit=_AT_ONCE, ssl=ssl.create_default_context(cadata=authority))
-    headers, timeout = {"Authorization": f"Bearer {user['token']}"}, aiohttp.ClientTimeout(total=_CREATE_SECONDS)
-    async with aiohttp.ClientSession(
-        cluster["server"], connector=connector, headers=headers, timeout=timeout
-    ) as session:
-        await _send(session, pool(len(of)))
-        for name in sorted({place.namespace for place in of}):
-            for write in namespace(name):
-                await _send(session, write)
-        todo = iter(of)
-
-        async def work() -> None:
-            for place in todo:
-                for write in writes_of(place):
-                    await _send(session, write)
-
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(_AT_ONCE):
-                workers.create_task(work())
+def put(of: Sequence[Place], *, etcd_url: str, now: float) -> None:
+    """All of it into etcd, as made at this unix time. Raises LabError."""
+    left, session = everything(of, now=now), requests.Session()
+    session.trust_env = False
+    while some := list(islice(left, _AT_ONCE)):
+        puts = [{"requestPut": {"key": _encoded(f"/registry/{one.key}"), "value": _encoded(one.body)}} for one in some]
+        try:
+            answer = session.post(f"{etcd_url}/v3/kv/txn", json={"success": puts}, timeout=_ASK_SECONDS)
+        except requests.RequestException as error:
+            raise LabError(f"etcd at {etcd_url} cannot be written to: {error}") from error
+        if not answer.ok:
+            raise LabError(f"etcd refused {some[0].key} and what follows: {answer.text[:300]}")
 
 
-async def _send(session: aiohttp.ClientSession, write: Write) -> None:
-    """One write; a service account that a controller was quicker to make is there, which is all that is wanted."""
-    headers = {"Content-Type": write.content_type}
-    async with session.request(write.method, write.path, data=json.dumps(write.body), headers=headers) as answer:
-        if answer.status >= 300 and not (answer.status == 409 and write.path.endswith("/serviceaccounts")):
-            raise LabError(f"{write.method} {write.path}: {answer.status} {(await answer.text())[:300]}")
+def _encoded(value: str | Mapping[str, Any]) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return base64.b64encode(text.encode()).decode()

@@ -11,9 +11,11 @@ import json
 import math
 import os
 import socket
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
@@ -240,6 +242,10 @@ class ApiServer:
             except kubernetes_config.ConfigException as error:
                 raise ClusterUnavailable(f"no usable cluster credentials: {error}") from error
             settings.retries = None
+            # Left to itself aiohttp reads ~/.netrc before each request, in a thread, and would refuse to send our token
+            # where that file has a password for the server. The proxy is what the environment says, asked once.
+            settings.client_session_kwargs = {"trust_env": False}
+            settings.proxy = settings.proxy or environment_proxy(settings.host)
             tracing = aiohttp.TraceConfig()
             tracing.on_request_chunk_sent.append(self._about_to_leave)
             settings.trace_configs = [tracing]
@@ -247,6 +253,14 @@ class ApiServer:
             self._client.rest_client = _Connections(settings, delivery_seconds=self._delivery_seconds)
             self._client.user_agent = self._agent
         return self._client
+
+
+def environment_proxy(url: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY prescribe for this URL, or None."""
+    parts = urlsplit(url)
+    if not parts.hostname or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
