@@ -12,10 +12,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Final
 
-LOOK_SECONDS: Final = 0.01
+LOOK_SECONDS: Final = 0.02
 _LINES: Final = 60
 # A thread whose innermost frame is one of these waits; it costs nothing.
 _WAITING: Final = frozenset({"select", "wait", "poll", "accept", "_worker", "get", "readinto", "_wait_for_tstate_lock"})
@@ -25,8 +25,8 @@ class Sampler:
     """Counts looks: `own` by innermost function, `under` by every function on the stack, once a look and thread."""
 
     def __init__(self) -> None:
-        self.own: Counter[str] = Counter()
-        self.under: Counter[str] = Counter()
+        self.own: Counter[CodeType] = Counter()
+        self.under: Counter[CodeType] = Counter()
         self.looks = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
@@ -44,9 +44,8 @@ class Sampler:
             if thread == me or frame.f_code.co_name in _WAITING:
                 continue
             self.looks += 1
-            names = list(_stack(frame))
-            self.own[names[0]] += 1
-            self.under.update(set(names))
+            self.own[frame.f_code] += 1
+            self.under.update(set(_stack(frame)))
 
     def report(self) -> str:
         """A table: percent of the busy looks by itself, with all it calls, and where."""
@@ -54,8 +53,9 @@ class Sampler:
         lines = [f"{self.looks} busy looks, one every {1000 * LOOK_SECONDS:.0f} ms", "", "  self%   total%  function"]
         for title, counts in (("by self", self.own), ("by total", self.under)):
             lines.append(f"-- {title}")
-            for name, _ in counts.most_common(_LINES):
-                lines.append(f"{100 * self.own[name] / whole:7.2f}  {100 * self.under[name] / whole:7.2f}  {name}")
+            for code, _ in counts.most_common(_LINES):
+                own, under = 100 * self.own[code] / whole, 100 * self.under[code] / whole
+                lines.append(f"{own:7.2f}  {under:7.2f}  {_place(code)}")
         return "\n".join(lines) + "\n"
 
     def _watch(self) -> None:
@@ -64,13 +64,17 @@ class Sampler:
             self.look(sys._current_frames(), me=me)
 
 
-def _stack(frame: FrameType | None) -> Iterator[str]:
-    """The functions of a stack, innermost first."""
+def _stack(frame: FrameType | None) -> Iterator[CodeType]:
+    """The functions of a stack, innermost first; what they are called is found out at the end, to be quick here."""
     while frame is not None:
-        code = frame.f_code
-        path = code.co_filename.rsplit("site-packages/", 1)[-1].rsplit("/operator/", 1)[-1]
-        yield f"{path}:{code.co_firstlineno} {code.co_qualname}"
+        yield frame.f_code
         frame = frame.f_back
+
+
+def _place(code: CodeType) -> str:
+    """File, line and name of a function."""
+    path = code.co_filename.rsplit("site-packages/", 1)[-1].rsplit("/operator/", 1)[-1]
+    return f"{path}:{code.co_firstlineno} {code.co_qualname}"
 
 
 def main() -> None:

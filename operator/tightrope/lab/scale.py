@@ -22,6 +22,8 @@ from tightrope.lab.scale_objects import READY_SECONDS, places, put
 CRDS: Final = Path(__file__).parents[3] / "crds"
 SCRAPE_SECONDS: Final = 15.0
 TICK_SECONDS: Final = 15.0
+# The histograms of ten thousand pods are 170,000 series in one answer: Prometheus and we share two cores over it.
+QUERY_SECONDS: Final = 15.0
 _START_SECONDS: Final = 900.0
 # Rates need a whole window of samples before the operator starts, so that its first plan is one it would keep.
 _WARM_SECONDS: Final = 75.0
@@ -123,6 +125,7 @@ def _started(lab: Lab, profile: Path | None) -> Operator:
     port, began = free_port(), time.monotonic()
     arguments = ["run", "--prometheus-url", lab.prometheus_url, "--metrics-port", str(port)]
     arguments += ["--metrics-host", "127.0.0.1", "--tick-seconds", f"{TICK_SECONDS:g}", "--history-seconds", "0"]
+    arguments += ["--query-timeout-seconds", f"{QUERY_SECONDS:g}"]
     module = (
         ["tightrope.cli"] if profile is None else ["tightrope.lab.sampled", str(profile.resolve()), "tightrope.cli"]
     )

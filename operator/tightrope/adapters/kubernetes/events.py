@@ -66,7 +66,7 @@ class EventMemory:
     """What was said lately, by what it regards and the words used."""
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str, str], _Said] = {}
+        self._said: dict[tuple[str, str, str], _Said] = {}  # by first_at
 
     def repeat(self, key: tuple[str, str, str], *, now: float) -> Repeat | None:
         """Count this occurrence against an earlier one; None if it is new."""
@@ -81,5 +81,8 @@ class EventMemory:
 
     def said(self, key: tuple[str, str, str], *, name: str, now: float) -> None:
         """Remember a first occurrence, and forget what is too old to count against."""
-        self._said = {k: s for k, s in self._said.items() if now - s.first_at <= _SAME_FOR_SECONDS}
+        self._said.pop(key, None)
         self._said[key] = _Said(name=name, first_at=now, written_at=now)
+        # The oldest come first: to look through all of them for each Event grows with the square of the services.
+        while now - next(iter(self._said.values())).first_at > _SAME_FOR_SECONDS:
+            del self._said[next(iter(self._said))]
