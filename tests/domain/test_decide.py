@@ -14,7 +14,7 @@ from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory
 from tightrope.domain.observation import Known, Missing
 from tightrope.domain.plan import Decision, Reason
-from tightrope.domain.spec import Behavior, BudgetPolicy, CapacityPrior, Mode, Pool, ServiceKey
+from tightrope.domain.spec import Behavior, BudgetPolicy, CapacityPrior, Mode, Pool, Resources, ServiceKey
 
 CAPACITY = {"cpu": 25.0, "gpu": 300.0}
 START = {"cpu": 20.0, "gpu": 60.0}
@@ -194,6 +194,15 @@ def test_the_plan_names_what_it_beat_with_prices() -> None:
     gpu = next(other for other in decision.alternatives if set(other.replicas) == {"gpu"})
     assert gpu.cost_per_hour == pytest.approx(0.8)
     assert "dearer by" in gpu.why_not
+
+
+def test_a_variant_costs_what_the_nodes_of_all_its_wanted_replicas_cost() -> None:
+    half = build.variant("cpu", requests=Resources(cpu_cores=4.0, memory_bytes=4 * build.GI))
+    decision, _ = once(
+        demand=20.0, states={"cpu": build.state(3)}, service=build.service(variants=(half,)), pools=build.pools("cpu")
+    )
+
+    assert decision.beliefs["cpu"].cost_per_hour == pytest.approx(2 * 0.20), "three replicas, two a node"
 
 
 def test_a_variant_that_cannot_meet_the_threshold_is_never_chosen_and_named() -> None:

@@ -48,7 +48,9 @@ class VariantStatus(Wire):
     time_to_ready: Figure | None = Field(
         None, description="How long a new replica took until it was ready, as measured."
     )
-    per_hour: Figure | None = Field(None, description="Cost of one replica for one hour.")
+    per_hour: Figure | None = Field(
+        None, description="Cost of all nodes that its wanted replicas take, for one hour: a node counts whole."
+    )
     retry_at: Time | None = Field(None, description="When a pool that had no room is tried again.")
     back_off: Figure | None = Field(None, description="How long the wait for room was.")
     target_uid: Figure | None = Field(

@@ -63,7 +63,8 @@ class VariantBelief:
     Capacities are requests per second per replica at the SLO: `capacity` is the posterior median,
     `capacity_low` the lower quantile that plans use; both None while unknown. `infeasible` says why the variant
     cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again. `bound_by` is
-    the objective that leaves it this capacity; None while that is unknown.
+    the objective that leaves it this capacity; None while that is unknown. `cost_per_hour` is that of all nodes which
+    its wanted replicas take, whole ones.
     """
 
     capacity: float | None
