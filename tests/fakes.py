@@ -14,9 +14,11 @@ from tightrope.ports import (
     ClusterUnavailable,
     MetricsSnapshot,
     MetricsUnavailable,
+    Offer,
     PodHistory,
     PodKey,
     PodSample,
+    PriceSnapshot,
     WriteConflict,
     WriteRefused,
 )
@@ -48,6 +50,14 @@ class FakeMetrics:
         self.down: str | None = None
         self.at = 0.0
         self.histories = 0
+        self.offers: dict[str, list[Offer]] = {}
+        self.asked_prices: list[list[str]] = []
+
+    async def prices(self, sources: Sequence[str]) -> PriceSnapshot:
+        self.asked_prices.append(list(sources))
+        if self.down:
+            return PriceSnapshot(failures=dict.fromkeys(sources, self.down))
+        return PriceSnapshot(offers={source: self.offers.get(source, []) for source in sources})
 
     async def snapshot(self, presets: Sequence[str]) -> MetricsSnapshot:
         if self.down:

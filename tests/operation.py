@@ -13,6 +13,7 @@ from tightrope.controller.execution import Execution
 from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness
+from tightrope.controller.prices import PriceBook
 from tightrope.controller.statuses import Statuses
 from tightrope.controller.store import Store
 from tightrope.controller.telemetry import CountedCluster, Telemetry
@@ -61,6 +62,7 @@ class Operation:
             ),
             telemetry=self.telemetry,
             pulse=Pulse(clock=self.clock, tick_seconds=TICK_SECONDS, reconcile_seconds=30.0),
+            prices=PriceBook(self.metrics),
             paused=self.paused,
         )
 

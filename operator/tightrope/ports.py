@@ -58,6 +58,32 @@ class PodHistory:
     errors: tuple[tuple[float, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one node of an instance type costs an hour (> 0), in whatever currency the source counts. `capacity_type` is
+    `on-demand`, `spot` or `reserved`; `zone` None where the source tells none apart."""
+
+    instance_type: str
+    capacity_type: str
+    per_hour: float
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSnapshot:
+    """What each source says of prices now. `failures` maps a source to why its query failed: it then has no offers."""
+
+    offers: Mapping[str, Sequence[Offer]] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+class Prices(Protocol):
+    """What nodes cost. One query for each source in use, however many pools there are."""
+
+    async def prices(self, sources: Sequence[str]) -> PriceSnapshot:
+        """Offers of these sources (`opencost`, `karpenter`). Never raises for a failed query: it becomes a failure."""
+
+
 class MetricsUnavailable(Exception):
     """Prometheus could not be asked at all (down, refused, timed out); the message says which and where."""
 

@@ -96,7 +96,7 @@ def test_a_condition_that_nobody_speaks_of_any_more_is_dropped() -> None:
 
 @pytest.mark.parametrize("previous", [{}, {"conditions": None}, {"conditions": [{"type": 1}]}])
 def test_a_pool_says_whether_it_is_ready_whatever_stood_there_before(previous: dict[str, Any]) -> None:
-    status = pool_status(found("Ready", "True", "Usable", "usable"), previous=previous, generation=2, now=0.0)
+    status = pool_status([found("Ready", "True", "Usable", "usable")], previous=previous, generation=2, now=0.0)
     assert status["conditions"] == [
         {
             "type": "Ready",

@@ -1,12 +1,15 @@
 """ComputePool: one kind of node at one price, with a capacity. Cluster-scoped; the platform team owns it."""
 
 from re import fullmatch
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from tightrope.api.labels import NamespaceSelector, labels_of
-from tightrope.api.schema import Conditions, Duration, Label, Money, Quantity, Rule, Wire, between, matching
+from tightrope.api.schema import Conditions, Duration, Label, Money, Quantity, Rule, Text, Time, Wire, between, matching
+
+INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
+ZONE: Final = "topology.kubernetes.io/zone"
 
 
 class Price(Wire):
@@ -21,6 +24,11 @@ class Price(Wire):
         Field(min_length=1, max_length=16),
         matching("[A-Z]{3}", "must be a currency code of three capital letters, such as USD"),
     ] = Field("USD", description="Currency of the price, three letters. Pools of one service share one currency.")
+    query: Literal["opencost", "karpenter"] | None = Field(
+        None,
+        description="Where Prometheus has the price as it changes, in the same currency: OpenCost's or Karpenter's "
+        "metrics. While it has none, the last one read counts, and before the first, perNodeHour.",
+    )
 
 
 class Node(Wire):
@@ -86,6 +94,9 @@ class ComputePoolSpec(Wire):
         ),
     ] = Field("nvidia.com/gpu", description="Resource name under which pods request the accelerator.")
     price: Price = Field(description="What a node costs.")
+    capacity_type: Literal["on-demand", "spot"] = Field(
+        "on-demand", description="How the nodes are bought, which says whose price price.query looks for."
+    )
     node: Node = Field(description="What one empty node offers to pods.")
     max_nodes: int = Field(
         ge=0,
@@ -108,11 +119,33 @@ class ComputePoolSpec(Wire):
             "or leave both out for a CPU pool",
             lambda spec: (spec.accelerator is not None) == (spec.node.accelerators > 0),
         ),
+        Rule(
+            "!has(self.price.query) || (has(self.placement) && has(self.placement.nodeSelector) && "
+            f"'{INSTANCE_TYPE}' in self.placement.nodeSelector)",
+            f"price.query finds a price by the kind of node: write placement.nodeSelector with {INSTANCE_TYPE}, "
+            "or leave query out",
+            lambda spec: spec.price.query is None or INSTANCE_TYPE in spec.placement.node_selector,
+        ),
     )
 
 
+class PoolPrice(Wire):
+    """The price that was read, where price.query is set."""
+
+    per_node_hour: Annotated[str, Field(max_length=64)] = Field(description="Price of one node for one hour.")
+    currency: Annotated[str, Field(max_length=16)] = Field(description="Currency of the price.")
+    source: Text = Field(description="Whose price of which kind of node it is.")
+    since: Time = Field(description="When it was first read.")
+    last_read: Time | None = Field(None, description="When it was last read; absent while it still is.")
+
+
 class ComputePoolStatus(Wire):
-    conditions: Conditions = Field([], description="Ready says whether services may use the pool, and why not.")
+    conditions: Conditions = Field(
+        [],
+        description="Ready says whether services may use the pool, and why not; PriceCurrent, with price.query, "
+        "whether its price is read.",
+    )
+    price: PoolPrice | None = Field(None, description="The price that plans count with, where price.query is set.")
 
 
 class ComputePoolMetadata(Wire):

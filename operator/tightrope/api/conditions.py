@@ -84,13 +84,23 @@ def _condition(finding: Finding, before: Condition | None, generation: int, now:
     )
 
 
-def pool_status(finding: Finding, *, previous: Mapping[str, Any], generation: int, now: float) -> dict[str, Any]:
-    """The status of a ComputePool, whose only condition is Ready."""
+def pool_status(
+    findings: Sequence[Finding],
+    *,
+    previous: Mapping[str, Any],
+    generation: int,
+    now: float,
+    price: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The status of a ComputePool: its conditions, and the price that was read, if any (see `poolprice`)."""
     before = []
     for condition in previous.get("conditions") or ():
         try:
             before.append(Condition.model_validate(condition))
         except ValidationError:
             continue  # written by another version: its time of transition is lost, nothing else
-    written = conditions([finding], previous=before, generation=generation, now=now)
-    return {"conditions": [condition.model_dump(by_alias=True, exclude_none=True) for condition in written]}
+    written = conditions(findings, previous=before, generation=generation, now=now)
+    said: dict[str, Any] = {
+        "conditions": [condition.model_dump(by_alias=True, exclude_none=True) for condition in written]
+    }
+    return said | ({"price": dict(price)} if price else {})

@@ -74,6 +74,7 @@ KINDS = (
             Column("READY", _ready("status")),
             _AGE,
             Column("CURRENCY", ".spec.price.currency", wide=True),
+            Column("READ $/H", ".status.price.perNodeHour", wide=True),
             Column("REASON", _ready("reason"), wide=True),
         ),
     ),

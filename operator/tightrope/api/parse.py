@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tightrope.api.computepool import ComputePool
+from tightrope.api.computepool import INSTANCE_TYPE, ZONE, ComputePool, ComputePoolSpec
 from tightrope.api.cron import Cron, fault_of_cron, fault_of_zone
 from tightrope.api.duration import parse_duration
 from tightrope.api.faults import first_fault
 from tightrope.api.inferencedeployment import InferenceDeployment, InferenceDeploymentSpec
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.merge import strategic_merge
-from tightrope.api.parsed import ParsedPool, ParsedService, Rollout, ScaleTarget
+from tightrope.api.parsed import ParsedPool, ParsedService, PriceQuery, Rollout, ScaleTarget
 from tightrope.api.pause import Pause, pause_of, stricter
 from tightrope.api.persisted import persisted, read_status
 from tightrope.api.quantity import parse_quantity
@@ -82,6 +82,19 @@ def parse_pool(wire: Mapping[str, Any]) -> ParsedPool:
         tolerations=[t.model_dump(by_alias=True, exclude_none=True) for t in spec.placement.tolerations],
         allowed_namespaces=spec.allowed_namespaces.model_dump(by_alias=True) if spec.allowed_namespaces else None,
         status=_status(wire),
+        price_query=_price_query(spec),
+    )
+
+
+def _price_query(spec: ComputePoolSpec) -> PriceQuery | None:
+    if spec.price.query is None:
+        return None
+    selector = spec.placement.node_selector
+    return PriceQuery(
+        source=spec.price.query,
+        instance_type=selector[INSTANCE_TYPE],
+        capacity_type=spec.capacity_type,
+        zone=selector.get(ZONE),
     )
 
 

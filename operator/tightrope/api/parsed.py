@@ -55,10 +55,34 @@ class ParsedService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceQuery:
+    """Which price a pool asks for: of whom, of which kind of node. `zone` None when its nodes may be in any."""
+
+    source: str
+    instance_type: str
+    capacity_type: str
+    zone: str | None = None
+
+    def __str__(self) -> str:
+        where = f" in {self.zone}" if self.zone else ""
+        return f"{self.source}: {self.instance_type} {self.capacity_type}{where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A price that was read: currency per node-hour, unix seconds. `last_read_at` is None while it still is."""
+
+    per_hour: float
+    since: float
+    last_read_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedPool:
     """One ComputePool, with how pods request its accelerator and how the scheduler finds its nodes.
 
-    `allowed_namespaces` is a label selector on namespaces, as on the wire; None allows all."""
+    `allowed_namespaces` is a label selector on namespaces, as on the wire; None allows all. `pool` has the declared
+    price: `price_query` says which one to read instead, if any."""
 
     pool: Pool
     uid: str
@@ -70,3 +94,4 @@ class ParsedPool:
     tolerations: Sequence[Mapping[str, Any]]
     allowed_namespaces: Mapping[str, Any] | None
     status: Mapping[str, Any]
+    price_query: PriceQuery | None = None

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from tightrope.api.figures import parse_time
 from tightrope.api.persisted import read_status
@@ -23,6 +23,7 @@ from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness, HistoryRead
+from tightrope.controller.prices import PriceBook
 from tightrope.controller.roster import ParsedOnce, enrol
 from tightrope.controller.settings import Settings, SettingsInvalid, parse
 from tightrope.controller.statuses import Statuses
@@ -31,7 +32,7 @@ from tightrope.controller.telemetry import Telemetry
 from tightrope.controller.tick import Pace, Tick
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.spec import ServiceKey
-from tightrope.ports import Cluster, Metrics, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey
+from tightrope.ports import Cluster, Metrics, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, Prices
 
 # Cluster-scoped kinds that a tenant may not be allowed to list, and without which the rest is still worth a look.
 _DISPENSABLE: Final = ("Namespace",)
@@ -110,6 +111,7 @@ async def look(
         history=_Read(history),
         execution=execution,
         telemetry=Telemetry(),
+        prices=PriceBook(metrics),
     )
     await ticker.tick()
     if execution.seen is None:
@@ -119,8 +121,12 @@ async def look(
     return Sight(seen=execution.seen, samples=samples, settings=settings, execution=execution, statuses=statuses)
 
 
+class Prometheus(Metrics, Prices, Protocol):
+    """What the operator asks of Prometheus."""
+
+
 @contextlib.asynccontextmanager
-async def asking(settings: Settings) -> AsyncIterator[Metrics]:
+async def asking(settings: Settings) -> AsyncIterator[Prometheus]:
     """The operator's own way to Prometheus."""
     metrics = wiring.prometheus(settings, wiring.SystemClock())
     try:

@@ -15,6 +15,7 @@ from tightrope.controller.actuate import Actuator, Outcome
 from tightrope.controller.facts import ClusterFacts
 from tightrope.controller.findings import findings, said
 from tightrope.controller.orders import Order
+from tightrope.controller.prices import Priced
 from tightrope.controller.roster import Member, Refused, Roster, internal_error
 from tightrope.controller.statuses import Statuses
 from tightrope.controller.store import Snapshot, Wire
@@ -37,6 +38,7 @@ class Pass:
     cluster: Mapping[ServiceKey, ClusterFacts] = field(default_factory=dict)
     observations: Mapping[ServiceKey, Observation] = field(default_factory=dict)
     decisions: Mapping[ServiceKey, Decision] = field(default_factory=dict)
+    prices: Priced = field(default_factory=Priced)
 
 
 class Execution:
@@ -86,8 +88,9 @@ class Execution:
             if refused.error is not None:
                 self._complain(refused.wire, refused.error)
             yield refused.wire, self._statuses.refuse(refused, now=done.now)
-        for wire, finding in pool_findings(done):
-            yield wire, self._statuses.pool(wire, finding, now=done.now)
+        for wire, found_of_pool in pool_findings(done):
+            price = done.prices.statuses.get(wire["metadata"]["name"])
+            yield wire, self._statuses.pool(wire, found_of_pool, price, now=done.now)
 
     async def _guarded(self, turns: asyncio.Semaphore, wire: Wire, work: Coroutine[Any, Any, None], now: float) -> None:
         """One piece of work: whatever it raises stays with it."""
@@ -170,12 +173,14 @@ def found(order: Order, met: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def pool_findings(done: Pass) -> Iterator[tuple[Wire, Finding]]:
-    """Ready for each pool: usable, or why not."""
+def pool_findings(done: Pass) -> Iterator[tuple[Wire, list[Finding]]]:
+    """Ready for each pool: usable, or why not; and what was found of its price, where it asks for one."""
     for refused in done.roster.refused_pools:
         finding = refused.finding
-        yield refused.wire, Finding(type="Ready", status="False", reason=finding.reason, message=finding.message)
+        yield refused.wire, [Finding(type="Ready", status="False", reason=finding.reason, message=finding.message)]
     for name in done.roster.pools:
         wire = done.snapshot.get("ComputePool", "", name)
         if wire is not None and "deletionTimestamp" not in wire["metadata"]:
-            yield wire, said("Ready", True, "Usable", "services may use this pool")
+            price = done.prices.findings.get(name)
+            ready = said("Ready", True, "Usable", "services may use this pool")
+            yield wire, [ready, *([price] if price is not None else [])]

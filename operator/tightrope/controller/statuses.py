@@ -75,12 +75,16 @@ class Statuses:
         status = render_status(previous=before, generation=generation, now=now, findings=[refused.finding])
         await self._write(refused.wire, status, now)
 
-    async def pool(self, wire: Wire, finding: Finding, *, now: float) -> None:
-        """Whether a pool can be used."""
+    async def pool(
+        self, wire: Wire, findings: Sequence[Finding], price: Mapping[str, Any] | None = None, *, now: float
+    ) -> None:
+        """Whether a pool can be used, and the price that was read of it, if any."""
         if not self._pools:
             return
         generation = wire["metadata"].get("generation", 0)
-        await self._write(wire, pool_status(finding, previous=self.current(wire), generation=generation, now=now), now)
+        before = self.current(wire)
+        status = pool_status(findings, previous=before, generation=generation, now=now, price=price)
+        await self._write(wire, status, now)
 
     def forget_all_but(self, uids: set[str]) -> None:
         self._written = {uid: entry for uid, entry in self._written.items() if uid in uids}

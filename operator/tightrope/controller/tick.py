@@ -20,6 +20,7 @@ from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness, HistoryRead, ServiceFacts, observe
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
+from tightrope.controller.prices import PriceBook
 from tightrope.controller.roster import Member, ParsedOnce, Refused, enrol, internal_error
 from tightrope.controller.self_metrics import ServiceFigures, TickSummary
 from tightrope.controller.store import Snapshot, Store, Wire
@@ -57,10 +58,12 @@ class Tick:
         execution: Execution,
         telemetry: Telemetry,
         pulse: Pulse,
+        prices: PriceBook,
         paused: Pause | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
+        self._prices = prices
         self._clock = clock
         self._pace = pace
         self._history = history
@@ -119,9 +122,12 @@ class Tick:
         self._pulse.services = len(roster.members)
         presets = sorted({member.parsed.preset for member in roster.members})
         with self._part("query"):
-            samples = await self._samples(presets)
+            samples, offered = await asyncio.gather(self._samples(presets), self._prices.read(roster.pools))
+        prices = self._prices.priced(roster.pools, offered, now=now)
+        roster = replace(roster, pools=prices.pools)
         with self._part("gather"):
-            gathered = await asyncio.to_thread(self._gathered, Pass(snapshot=snapshot, roster=roster, now=now))
+            seen = Pass(snapshot=snapshot, roster=roster, now=now, prices=prices)
+            gathered = await asyncio.to_thread(self._gathered, seen)
         history = self._earlier(gathered, samples, presets)
         with self._part("observe"):
             observed = await asyncio.to_thread(self._observed, gathered, samples, history)

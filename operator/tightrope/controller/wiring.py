@@ -25,6 +25,7 @@ from tightrope.controller.history import History
 from tightrope.controller.leadership import Alone, Election, Leadership
 from tightrope.controller.lease import Periods
 from tightrope.controller.observe import Freshness
+from tightrope.controller.prices import PriceBook
 from tightrope.controller.process import Process
 from tightrope.controller.settings import Settings
 from tightrope.controller.statuses import Statuses
@@ -204,6 +205,7 @@ def tick(
         execution=execution,
         telemetry=telemetry,
         pulse=pulse,
+        prices=PriceBook(metrics),
         paused=settings.paused,
     )
 

@@ -1,4 +1,4 @@
-"""`ports.Metrics` on prometheus-api-client: asks all pods at once, in threads, within one deadline.
+"""`ports.Metrics` and `ports.Prices` on prometheus-api-client: asks all pods at once, in threads, within one deadline.
 
 `controller.wiring` builds it; `tick` calls it. A snapshot never takes longer than the connection's timeout, whatever
 Prometheus does: refusals are tried again at once and briefly; silence is not, since the next tick asks anew.
@@ -17,6 +17,7 @@ from urllib3 import Retry
 
 from tightrope.adapters.prometheus.presets import HISTOGRAMS, Preset, TargetLabels
 from tightrope.adapters.prometheus.presets.generic import GenericNames
+from tightrope.adapters.prometheus.prices import price_queries, price_snapshot
 from tightrope.adapters.prometheus.queries import (
     NEWEST,
     SHARED,
@@ -36,7 +37,7 @@ from tightrope.adapters.prometheus.samples import (
     pod_of,
 )
 from tightrope.adapters.prometheus.session import CheckedSession, Connection, QueryFailed
-from tightrope.ports import Clock, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, PodSample
+from tightrope.ports import Clock, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, PodSample, PriceSnapshot
 
 _ATTEMPTS: Final = 3
 _SHORTEST_WAIT: Final = 0.05  # with less time left there is no point in asking
@@ -101,6 +102,12 @@ class PrometheusMetrics:
             result[name] = {key: pod.history() for key, pod in gathered.items()}
         return result
 
+    async def prices(self, sources: Sequence[str]) -> PriceSnapshot:
+        """What these sources say that nodes cost; a query that failed is in `failures`."""
+        queries = price_queries(sources)
+        answers = await self._ask(list(queries.values()), self._connection.timeout_seconds)
+        return price_snapshot(dict(zip(queries, answers, strict=True)))
+
     def close(self) -> None:
         """Give back connections and threads; queries under way end by themselves at their deadline."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -144,7 +151,7 @@ class PrometheusMetrics:
         else:
             start, end = (datetime.fromtimestamp(at, UTC) for at in (span.start, span.end))
             result = self._prometheus.custom_query_range(query.text, start, end, f"{step}s", timeout=left)
-        if result and not any(pod_of(series, query.labels) for series in result):
+        if query.about_pods and result and not any(pod_of(series, query.labels) for series in result):
             names = f"{query.labels.namespace!r} and {query.labels.pod!r}"
             raise QueryFailed(f"no series of {query.metric} carries the labels {names}: does its scrape add them?")
         return result

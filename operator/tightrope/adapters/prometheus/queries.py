@@ -44,7 +44,8 @@ SHARED_LABELS: Final = TargetLabels()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One query. `preset` is None for what all presets share; `labels` name the namespace and pod in its answer."""
+    """One query. `preset` is None for what all presets share; `labels` name the namespace and pod in its answer, if it
+    is about pods."""
 
     preset: str | None
     signal: str
@@ -52,6 +53,7 @@ class Query:
     unit: Unit
     metric: str
     labels: TargetLabels
+    about_pods: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

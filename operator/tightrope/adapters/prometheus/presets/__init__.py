@@ -29,6 +29,7 @@ class Unit(StrEnum):
     PERCENT = "percent"
     CORES = "cores"
     UNIX_SECONDS = "unix seconds"
+    PER_HOUR = "currency per hour"
 
     @property
     def divisor(self) -> float:
