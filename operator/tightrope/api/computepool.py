@@ -94,8 +94,10 @@ class ComputePoolSpec(Wire):
         ),
     ] = Field("nvidia.com/gpu", description="Resource name under which pods request the accelerator.")
     price: Price = Field(description="What a node costs.")
-    capacity_type: Literal["on-demand", "spot"] = Field(
-        "on-demand", description="How the nodes are bought, which says whose price price.query looks for."
+    capacity_type: Literal["on-demand", "spot", "reserved"] = Field(
+        "on-demand",
+        description="How the nodes are bought: of on-demand and spot nodes price.query looks for the price; reserved "
+        "ones, up to maxNodes, are paid for whether they are used or not, so plans use them first.",
     )
     node: Node = Field(description="What one empty node offers to pods.")
     max_nodes: int = Field(
@@ -118,6 +120,12 @@ class ComputePoolSpec(Wire):
             "accelerator and node.accelerators go together: name the accelerator and say how many one node has, "
             "or leave both out for a CPU pool",
             lambda spec: (spec.accelerator is not None) == (spec.node.accelerators > 0),
+        ),
+        Rule(
+            "!has(self.price.query) || !has(self.capacityType) || self.capacityType != 'reserved'",
+            "price.query knows what nodes are sold for today, not what reserved ones were bought for: write "
+            "perNodeHour, and leave query out",
+            lambda spec: spec.price.query is None or spec.capacity_type != "reserved",
         ),
         Rule(
             "!has(self.price.query) || (has(self.placement) && has(self.placement.nodeSelector) && "

@@ -70,6 +70,7 @@ def parse_pool(wire: Mapping[str, Any]) -> ParsedPool:
         node=node,
         max_nodes=spec.max_nodes,
         time_to_ready_seconds=parse_duration(spec.time_to_ready),
+        capacity_type=domain.CapacityType(spec.capacity_type),
     )
     return ParsedPool(
         pool=pool,

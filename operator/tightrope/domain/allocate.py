@@ -36,10 +36,15 @@ class Option:
     def cost_per_replica_hour(self) -> float:
         return self.pool.price_per_node_hour / max(self.per_node, 1)
 
+    @property
+    def marginal_per_replica_hour(self) -> float:
+        return self.pool.marginal_price_per_node_hour / max(self.per_node, 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
     """A candidate plan: replicas per variant (positive only), its cost per hour, and the demand it falls short of.
+    `marginal_per_hour` is the part of the cost that is saved without it, which decides: reserved nodes are paid anyway.
     `capped` says that a budget made it smaller, `over_budget` that it costs more all the same, since fewer are not
     allowed."""
 
@@ -47,6 +52,7 @@ class Mix:
     cost_per_hour: float
     carries: float
     shortfall: float
+    marginal_per_hour: float
     capped: bool = False
     over_budget: bool = False
 
@@ -81,11 +87,12 @@ def candidates(options: Sequence[Option], bounds: Bounds) -> tuple[Mix, ...]:
     return tuple(sorted(mixes.values(), key=preference))
 
 
-def preference(mix: Mix) -> tuple[float, bool, float, float, int, tuple[tuple[str, int], ...]]:
+def preference(mix: Mix) -> tuple[float, bool, float, float, float, int, tuple[tuple[str, int], ...]]:
     """Order of choice; the last keys make it independent of the order in which variants are listed."""
     short, over = mix.shortfall > 0, mix.cost_per_hour if mix.over_budget else 0.0
     names = tuple(sorted(mix.replicas.items()))
-    return (over, short, -mix.carries if short else 0.0, mix.cost_per_hour, mix.total, names)
+    money = (mix.marginal_per_hour, mix.cost_per_hour)
+    return (over, short, -mix.carries if short else 0.0, *money, mix.total, names)
 
 
 def filled(group: Sequence[Option], bounds: Bounds) -> Mix | None:
@@ -116,11 +123,16 @@ def filled(group: Sequence[Option], bounds: Bounds) -> Mix | None:
 def spread(options: Sequence[Option], needed: int) -> dict[str, int]:
     """So many replicas on these variants, the cheapest first, as far as there is room."""
     replicas: dict[str, int] = {}
-    for option in sorted(options, key=lambda option: (option.cost_per_replica_hour, option.name)):
+    for option in sorted(options, key=replica_price):
         share = min(option.limit, needed - sum(replicas.values()))
         if share > 0:
             replicas[option.name] = share
     return replicas
+
+
+def replica_price(option: Option) -> tuple[float, float, str]:
+    """What orders variants by price: what a replica adds to the bill, then what it costs."""
+    return (option.marginal_per_replica_hour, option.cost_per_replica_hour, option.name)
 
 
 def replicas_for(demand: float, capacity: float) -> int:
@@ -137,12 +149,21 @@ def priced(replicas: Mapping[str, int], options: Mapping[str, Option], demand: f
         cost_per_hour=cost_per_hour((options[name], count) for name, count in replicas.items()),
         carries=carries,
         shortfall=max(demand - carries - 1e-9, 0.0),
+        marginal_per_hour=sum(
+            nodes(options[name], count) * options[name].pool.marginal_price_per_node_hour
+            for name, count in replicas.items()
+        ),
     )
 
 
 def cost_per_hour(counts: Iterable[tuple[Option, int]]) -> float:
     """Price of the nodes that these replicas occupy; a node taken in part is billed whole."""
-    return sum(math.ceil(count / max(option.per_node, 1)) * option.pool.price_per_node_hour for option, count in counts)
+    return sum(nodes(option, count) * option.pool.price_per_node_hour for option, count in counts)
+
+
+def nodes(option: Option, count: int) -> int:
+    """How many nodes so many replicas take, one taken in part counting whole."""
+    return math.ceil(count / max(option.per_node, 1))
 
 
 def carried(ready: Mapping[str, int], capacities: Mapping[str, float]) -> float:

@@ -37,7 +37,8 @@ def plan_sentence(situation: Situation, mix: Mix, reason: Reason, covered: float
     else:
         until = f"until {name} would be ready ({predicted.horizon_seconds:.0f}s)"
         ahead = f"up to {covered:.1f}/s must be covered {until}, by the rule {predicted.rule}"
-    carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {money(mix.cost_per_hour, situation)}"
+    cost = f"{money(mix.cost_per_hour, situation)}{paid_clause(situation, mix)}"
+    carries = f"{mix_label(mix.replicas)} carries {mix.carries:.1f}/s for {cost}"
     lead = f"{LEADS[reason]}{risk_clause(situation, reason, at_risk)}"
     limits = f"{shortfall_clause(mix)}{budget_clause(situation, mix, covered)}{share_clause(situation)}"
     by = f"{bound_clause(situation, mix)}{schedule_clause(situation, reason)}"
@@ -153,6 +154,20 @@ def alternatives(mixes: Sequence[Mix], chosen: Mix, why_not: Mapping[str, str]) 
     )
 
 
+def has_paid(mix: Mix) -> bool:
+    """Whether some of its nodes are paid for in any case."""
+    return mix.marginal_per_hour < mix.cost_per_hour
+
+
+def paid_clause(situation: Situation, mix: Mix) -> str:
+    """How much of the cost is that of reserved nodes."""
+    if not has_paid(mix):
+        return ""
+    return (
+        f" ({money(mix.cost_per_hour - mix.marginal_per_hour, situation)} of it for reserved nodes, paid in any case)"
+    )
+
+
 def objection(mix: Mix, chosen: Mix, why_not: Mapping[str, str]) -> str:
     """Why this mix lost to the chosen one."""
     stated = why_not.get(mix_label(mix.replicas))
@@ -160,8 +175,9 @@ def objection(mix: Mix, chosen: Mix, why_not: Mapping[str, str]) -> str:
         return stated
     if mix.shortfall > 0:
         return f"carries {mix.carries:.1f}/s, {mix.shortfall:.1f}/s short"
-    if mix.cost_per_hour > chosen.cost_per_hour:
-        return f"dearer by {mix.cost_per_hour - chosen.cost_per_hour:.2f}/h"
-    if mix.cost_per_hour == chosen.cost_per_hour:
+    if mix.marginal_per_hour > chosen.marginal_per_hour:
+        paid = ", since reserved nodes are paid for in any case" if has_paid(mix) or has_paid(chosen) else ""
+        return f"dearer by {mix.marginal_per_hour - chosen.marginal_per_hour:.2f}/h{paid}"
+    if mix.marginal_per_hour == chosen.marginal_per_hour:
         return "costs the same with more replicas or another order of names"
     return "would be a switch"

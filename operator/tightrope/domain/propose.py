@@ -177,13 +177,13 @@ def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | Non
     last = situation.memory.persisted.last_switch_at
     if last is not None and situation.now - last < behavior.switch_min_dwell_seconds:
         return f"the last switch was {situation.now - last:.0f}s ago, under minDwell"
-    savings = stay.cost_per_hour - best.cost_per_hour
-    if savings < stay.cost_per_hour * behavior.switch_min_savings_percent / 100.0 or savings <= 0:
+    savings = stay.marginal_per_hour - best.marginal_per_hour
+    if savings < stay.marginal_per_hour * behavior.switch_min_savings_percent / 100.0 or savings <= 0:
         return f"saves {explain.money(savings, situation)}, under minSavingsPercent"
     # Nobody promises that demand stays longer than the dwell: the overlap must be earned back within it.
     fresh = {name: count for name, count in best.replicas.items() if name not in stay.replicas}
     start_seconds = max((situation.time_to_ready[name] for name in fresh), default=0.0)
-    overlap_cost = best.cost_per_hour * start_seconds
+    overlap_cost = best.marginal_per_hour * start_seconds
     if savings * behavior.switch_min_dwell_seconds < overlap_cost:
         return "the overlap would cost more than the switch saves within minDwell"
     return None

@@ -46,6 +46,14 @@ class Resources:
     accelerators: int = 0
 
 
+class CapacityType(StrEnum):
+    """How the nodes of a pool are bought."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+    RESERVED = "reserved"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """One kind of node at one price, with a capacity."""
@@ -56,6 +64,12 @@ class Pool:
     node: Resources
     max_nodes: int
     time_to_ready_seconds: float
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+
+    @property
+    def marginal_price_per_node_hour(self) -> float:
+        """What one more node in use adds to the bill: nothing for one that is paid for whether it is used or not."""
+        return 0.0 if self.capacity_type is CapacityType.RESERVED else self.price_per_node_hour
 
     def replicas_per_node(self, requests: Resources) -> int:
         """How many replicas with these requests fit one empty node; 0 if none does."""

@@ -224,11 +224,11 @@ def carries(situation: Situation, targets: Mapping[str, int], demand: float) -> 
 
 
 def descending(situation: Situation, targets: Mapping[str, int]) -> list[str]:
-    """Variants that would shrink, dearest replica first."""
+    """Variants that would shrink, those whose replicas save most first."""
 
     def price(name: str) -> float:
         pool = situation.pools[situation.service.variant(name).pool]
-        return pool.price_per_node_hour / max(situation.per_node[name], 1)
+        return pool.marginal_price_per_node_hour / max(situation.per_node[name], 1)
 
     shrinking = [name for name in targets if targets[name] < situation.wanted[name]]
     return sorted(shrinking, key=lambda name: (-price(name), name))
