@@ -101,19 +101,19 @@ async def look(
         samples = await metrics.snapshot(presets)
         reachable(samples)
         history = await read_back(metrics, presets, settings, now=now) if with_history else None
-    clock = wiring.SystemClock()
-    ticker = Glance(
-        store=store,
-        metrics=_Answered(samples),
-        clock=clock,
-        pulse=Pulse(clock=clock, tick_seconds=settings.tick_seconds, reconcile_seconds=settings.reconcile_seconds),
-        pace=pace(settings),
-        history=_Read(history),
-        execution=execution,
-        telemetry=Telemetry(),
-        prices=PriceBook(metrics),
-    )
-    await ticker.tick()
+        clock = wiring.SystemClock()
+        ticker = Glance(
+            store=store,
+            metrics=_Answered(samples),
+            clock=clock,
+            pulse=Pulse(clock=clock, tick_seconds=settings.tick_seconds, reconcile_seconds=settings.reconcile_seconds),
+            pace=pace(settings),
+            history=_Read(history),
+            execution=execution,
+            telemetry=Telemetry(),
+            prices=PriceBook(metrics),
+        )
+        await ticker.tick()
     if execution.seen is None:
         raise Failure(
             "the decision failed: an error of tightrope, not yours; TIGHTROPE_DEBUG=1 shows it", ends=Exit.OURS

@@ -30,6 +30,7 @@ from tightrope.controller.self_metrics import Present, TickSummary
 from tightrope.ports import Cluster, ClusterUnavailable, WriteConflict, WriteRefused
 
 _LOG: Final = logging.getLogger("tightrope")
+TICK_PARTS: Final = ("parse", "query", "gather", "observe", "decide", "write")
 _TICK_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 T = TypeVar("T")
 
@@ -116,6 +117,8 @@ class Telemetry:
         self.tick_parts = Counter(
             "tightrope_tick_part_seconds", "Wall time of ticks, by what they did.", ("part",), registry=own
         )
+        for part in TICK_PARTS:
+            self.tick_parts.labels(part)
         self.tick_period = _Learned("tightrope_tick_period_seconds", "Time from tick to tick, as set.", registry=own)
         self.tick_failures = Counter("tightrope_tick_failures", "Ticks that ended in an error.", registry=own)
         self.query_failures = Counter(
