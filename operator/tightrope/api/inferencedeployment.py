@@ -288,8 +288,8 @@ class InferenceDeploymentSpec(Wire):
         ge=-1000,
         le=1000,
         description=(
-            "Who grows first where a pool is too small for all: the higher one. What runs already is never taken away "
-            "for another service."
+            "Who grows first where a pool is too small for all: the higher one. What runs for the demand of this moment "
+            "is never taken away for another service."
         ),
     )
     budget: Budget | None = Field(None, description="What the service may cost.")
