@@ -119,6 +119,15 @@ def test_the_budget_policy_is_balanced_unless_the_spec_says_otherwise() -> None:
         parse_service(service_wire(spec__slo__budgetPolicy="Careless"))
 
 
+def test_the_quality_of_variants_and_its_floor_are_read() -> None:
+    wire = service_wire(spec__quality={"min": 0.98})
+    for variant in wire["spec"]["variants"]:
+        variant["quality"] = 0.985
+    service = parse_service(wire).service
+    assert service.min_quality == 0.98
+    assert {variant.quality for variant in service.variants} == {0.985}
+
+
 def test_schedules_and_a_budget_are_read() -> None:
     schedule = {"cron": "0 8 * * 1-5", "timeZone": "Europe/Berlin", "duration": "10h", "min": 4}
     service = parse_service(service_wire(spec__schedules=[schedule], spec__budget={"perHour": "12.50"})).service
@@ -144,7 +153,7 @@ def test_a_schedule_that_cannot_be_is_refused(change: dict[str, Any], refused: s
 
 
 def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
-    assert parse_service(service_wire(spec__quality={"min": 0.9}, spec__slo__calendar="weekly"))
+    assert parse_service(service_wire(spec__canary={"share": 0.1}, spec__slo__calendar="weekly"))
 
 
 @given(json_values)

@@ -383,3 +383,16 @@ def test_a_steady_demand_that_scatters_keeps_its_plan() -> None:
 
     late = [row["decision"] for row in done.rows if row["at"] > 7200]
     assert sum(bool(decision.writes) for decision in late) <= 4
+
+
+def test_a_variant_under_the_quality_floor_is_never_chosen_and_named() -> None:
+    variants = (build.variant("cpu", quality=0.97), build.variant("gpu", quality=0.99))
+    running = {"cpu": build.state(wanted=2), "gpu": build.state()}
+    free, _ = once(demand=30.0, states=running, service=build.service(variants=variants))
+    floored, _ = once(demand=30.0, states=running, service=build.service(variants=variants, min_quality=0.98))
+
+    assert free.plan == {"cpu": 2}
+    assert floored.plan == {"gpu": 1}
+    assert floored.beliefs["cpu"].infeasible == "its quality 0.97 is under quality.min 0.98"
+    # Make before break: what runs under the floor stays until a better one carries the demand.
+    assert [(write.variant, write.replicas) for write in floored.writes] == [("gpu", 1)]

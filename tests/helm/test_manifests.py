@@ -23,6 +23,8 @@ ON_SPEC = {
         "template is used by no variant",
         "preset triton measures neither ttft nor itl",
         "schedules: min must not be greater than replicas.max",
+        "quality.min needs the quality of every variant",
+        "no variant has the quality that quality.min asks for",
     ],
     "computepools": ["accelerator and node.accelerators go together"],
 }

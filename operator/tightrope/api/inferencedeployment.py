@@ -148,6 +148,12 @@ class Variant(Wire):
     )
     pool: Label = Field(description="The ComputePool that it runs in.")
     capacity: Capacity | None = Field(None, description="What one replica was measured to carry.")
+    quality: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How good its answers are by your own measure, such as its accuracy, 0.981; see spec.quality.",
+    )
     patch: Patch | None = Field(None, description="Strategic merge patch over spec.template for this variant.")
     scale_target_ref: ScaleTargetRef | None = Field(
         None, description="Instead of the template: a workload that exists already, to be scaled only."
@@ -207,6 +213,12 @@ class Behavior(Wire):
 
     descent: Descent = Field(Descent(), description="How fast replicas may be removed.")
     switch: Switch = Field(Switch(), description="What a change of the mix of variants must be worth.")
+
+
+class Quality(Wire):
+    """How good answers must be, by the user's own measure."""
+
+    min: float = Field(ge=0, le=1, description="Variants of less quality are never chosen, whatever they would save.")
 
 
 class Budget(Wire):
@@ -288,10 +300,11 @@ class InferenceDeploymentSpec(Wire):
         ge=-1000,
         le=1000,
         description=(
-            "Who grows first where a pool is too small for all: the higher one. What runs for the demand of this moment "
-            "is never taken away for another service."
+            "Who grows first where a pool is too small for all: the higher one. What runs for the demand of this "
+            "moment is never taken away for another service."
         ),
     )
+    quality: Quality | None = Field(None, description="How good answers must be.")
     budget: Budget | None = Field(None, description="What the service may cost.")
     behavior: Behavior = Field(Behavior(), description="How calm the service is kept.")
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -316,6 +329,16 @@ class InferenceDeploymentSpec(Wire):
             "!has(self.schedules) || self.schedules.all(s, s.min <= self.replicas.max)",
             "schedules: min must not be greater than replicas.max",
             lambda spec: all(schedule.min <= spec.replicas.max for schedule in spec.schedules),
+        ),
+        Rule(
+            "!has(self.quality) || self.variants.all(v, has(v.quality))",
+            "quality.min needs the quality of every variant: write variants[].quality, or leave quality out",
+            lambda spec: spec.quality is None or all(v.quality is not None for v in spec.variants),
+        ),
+        Rule(
+            "!has(self.quality) || self.variants.exists(v, has(v.quality) && v.quality >= self.quality.min)",
+            "no variant has the quality that quality.min asks for: lower it, or add a better variant",
+            lambda spec: spec.quality is None or any((v.quality or 0.0) >= spec.quality.min for v in spec.variants),
         ),
     )
 

@@ -152,6 +152,7 @@ def _service(
         behavior=_behavior(spec),
         schedules=_schedules(spec),
         priority=spec.priority,
+        min_quality=spec.quality.min if spec.quality else None,
         budget_per_hour=float(spec.budget.per_hour) if spec.budget else None,
     )
     status = read_status(wire.get("status") or {})
@@ -224,6 +225,7 @@ def _variants(
             )
             if variant.capacity
             else None,
+            quality=variant.quality,
         )
         for variant in spec.variants
     )

@@ -295,11 +295,14 @@ def lead(service: Service, observation: Observation, times: TimesToReady, clock:
 
 
 def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node: Mapping[str, int]) -> dict[str, str]:
-    """Variants that can't meet the SLO at any load, or fit no node, each with why."""
+    """Variants that can't meet the SLO at any load, fit no node, or are not good enough, each with why."""
     found: dict[str, str] = {}
     for variant in service.variants:
         if per_node[variant.name] < 1:
             found[variant.name] = f"a replica's requests do not fit an empty node of pool {variant.pool}"
+            continue
+        if service.min_quality is not None and (variant.quality is None or variant.quality < service.min_quality):
+            found[variant.name] = f"its quality {variant.quality} is under quality.min {service.min_quality:g}"
             continue
         whys = (unreachable(variant, account) for account in known.values())
         why = next((why for why in whys if why is not None), None)

@@ -96,12 +96,14 @@ class CapacityPrior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to run a service: a pool, and what one replica is believed to carry there."""
+    """One way to run a service: a pool, and what one replica is believed to carry there. `quality` (0..1) is the user's
+    own measure of its answers."""
 
     name: str
     pool: str
     requests: Resources
     capacity: CapacityPrior | None = None
+    quality: float | None = None
 
 
 class Metric(StrEnum):
@@ -179,7 +181,7 @@ class Service:
     `objective` is the leading one, the first of the spec that has a threshold: reports and peers judge by it.
     `further_objectives` must hold as well; no two objectives are about the same metric. `budget_per_hour` is in the
     currency of its pools; None for no limit. Of services that share a short pool those of a higher `priority` grow
-    first.
+    first. Variants under `min_quality` are never chosen; None for no such floor.
     """
 
     key: ServiceKey
@@ -196,6 +198,7 @@ class Service:
     schedules: tuple[Schedule, ...] = ()
     budget_per_hour: float | None = None
     priority: int = 0
+    min_quality: float | None = None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
