@@ -13,7 +13,7 @@ from tightrope.domain.allocate import carried
 from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory
 from tightrope.domain.observation import Known, Missing, Observation, Stale, VariantState
-from tightrope.domain.plan import Decision
+from tightrope.domain.plan import Decision, Reason
 from tightrope.domain.spec import Behavior, CapacityPrior, Pool, Service
 
 rates = st.floats(min_value=0.0, max_value=1e6, allow_nan=False)
@@ -228,3 +228,39 @@ def test_random_days_never_break_a_promise(levels: list[float], outage: int, sto
             needed = min(decision.covered_demand or 0.0, carried(decision.plan, capacities))
             left = carried(row["ready"], capacities)
             assert left >= min(needed, carried(row["ready_before"], capacities)) - 1e-6
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(situations(), st.booleans())
+def test_the_order_of_variants_and_pools_changes_nothing(situation: tuple[Service, Observation], both: bool) -> None:
+    service, seen = situation
+    turned = replace(service, variants=tuple(reversed(service.variants)))
+    pools = dict(reversed(build.pools().items())) if both else build.pools()
+    states = dict(reversed(seen.variants.items()))
+
+    one, other = decided(service, seen), decided(turned, replace(seen, variants=states), pools)
+    if one.reason not in (Reason.FIRST_PLAN, Reason.NO_FEASIBLE_VARIANT, Reason.UTILISATION_HIGH):
+        assert (one.plan, one.writes, one.reason) == (other.plan, other.writes, other.reason)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(situations())
+def test_a_plan_costs_what_its_nodes_cost(situation: tuple[Service, Observation]) -> None:
+    service, seen = situation
+    decision, pools = decided(service, seen), build.pools()
+
+    per_node = {v.name: max(pools[v.pool].replicas_per_node(v.requests), 1) for v in service.variants}
+    nodes = {name: math.ceil(count / per_node[name]) for name, count in decision.plan.items()}
+    assert decision.cost_per_hour == sum(nodes[name] * pools[name].price_per_node_hour for name in nodes)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(situations())
+def test_growth_never_goes_over_a_pool(situation: tuple[Service, Observation]) -> None:
+    service, seen = situation
+    small = {name: replace(pool, max_nodes=7) for name, pool in build.pools().items()}
+
+    for write in decided(service, seen, small).writes:
+        assert write.replicas <= max(
+            write.previous, 7 * small[write.variant].replicas_per_node(service.variant(write.variant).requests)
+        )
