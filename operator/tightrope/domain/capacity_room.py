@@ -62,7 +62,7 @@ def limits(
         placed = max(state.pods - state.unschedulable, 0)
         room = math.floor(max(free_nodes.get(variant.pool, 0.0), 0.0) + 1e-9) * per_node[variant.name]
         if back_off is not None and now < back_off.retry_at:
-            room = placed
+            room = min(room, placed)
         if state.unavailable is not None:
             room = 0
         found[variant.name] = max(room, min(placed, state.wanted or 0))

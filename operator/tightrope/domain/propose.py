@@ -216,28 +216,47 @@ def change_reason(situation: Situation, chosen: Mix, *, at_risk: bool) -> Reason
 
 
 def without_capacities(situation: Situation) -> Proposal:
-    """What to do when no variant can be planned with: keep what runs, at least `min` of the first usable variant,
+    """What to do when no variant can be planned with: keep what runs, at least `min` of the cheapest usable variant,
     and more where utilisation asks for it."""
-    service = situation.service
-    usable = [v.name for v in service.variants if v.name not in situation.infeasible and situation.limits[v.name] > 0]
+    usable = [
+        option.name
+        for option in sorted(
+            unpriced_options(situation), key=lambda option: (option.cost_per_replica_hour, option.name)
+        )
+        if option.name not in situation.infeasible and option.limit > 0
+    ]
     plan = dict(situation.previous_plan or {})
-    if not plan and usable:
-        plan = {usable[0]: service.min_replicas}
+    if not plan:
+        plan = least_of(usable, situation)
     reason = Reason.FIRST_PLAN if situation.previous_plan is None and usable else Reason.NO_FEASIBLE_VARIANT
     unknown = [name for name in usable if name not in situation.capacities]
     message = explain.no_capacity_sentence(situation, unknown)
     if unknown and situation.previous_plan is not None:
         reason = Reason.STEADY
-    options = {option.name: option for option in unpriced_options(situation)}
     proposal = Proposal(
         plan=plan,
         targets=plan,
         reason=reason,
         message=message,
-        cost_per_hour=priced(plan, options, 0.0).cost_per_hour,
+        cost_per_hour=cost_of(situation, plan),
         covered=None,
     )
     return utilisation_fallback(situation, proposal)
+
+
+def least_of(usable: Sequence[str], situation: Situation) -> dict[str, int]:
+    """`min` replicas on the first of these variants, and on the next one where its pool has no room for more."""
+    plan: dict[str, int] = {}
+    for name in usable:
+        count = min(situation.service.min_replicas - sum(plan.values()), situation.limits[name])
+        if count > 0:
+            plan[name] = count
+    return plan
+
+
+def cost_of(situation: Situation, plan: Mapping[str, int]) -> float:
+    """What the nodes of this plan cost an hour, whatever is known of its variants."""
+    return priced(plan, {option.name: option for option in unpriced_options(situation)}, 0.0).cost_per_hour
 
 
 def unpriced_options(situation: Situation) -> tuple[Option, ...]:
@@ -260,7 +279,7 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
     that nobody has stated or seen yet. The formula is the HPA's: ready x utilisation / target."""
     if situation.blind is None and situation.capacities:
         return proposal
-    plan, options = dict(proposal.plan), {option.name: option for option in unpriced_options(situation)}
+    plan = dict(proposal.plan)
     most_cost = bounds_of(situation.service).budget_per_hour
     for name in sorted(plan):
         pool = situation.pools[situation.service.variant(name).pool]
@@ -272,11 +291,7 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
         room = situation.service.max_replicas - (sum(plan.values()) - plan[name])
         wished = max(plan[name], min(needed, situation.limits[name], room))
         plan[name] = next(
-            (
-                n
-                for n in range(wished, plan[name], -1)
-                if priced({**plan, name: n}, options, 0.0).cost_per_hour <= most_cost
-            ),
+            (n for n in range(wished, plan[name], -1) if cost_of(situation, {**plan, name: n}) <= most_cost),
             plan[name],
         )
     if plan == dict(proposal.plan):
@@ -287,7 +302,7 @@ def utilisation_fallback(situation: Situation, proposal: Proposal) -> Proposal:
         targets=plan,
         reason=Reason.UTILISATION_HIGH,
         message=explain.utilisation_sentence(situation, plan),
-        cost_per_hour=priced(plan, options, 0.0).cost_per_hour,
+        cost_per_hour=cost_of(situation, plan),
     )
 
 

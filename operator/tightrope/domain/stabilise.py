@@ -13,7 +13,7 @@ from tightrope.domain.allocate import carried, replicas_for
 from tightrope.domain.explain import mix_label
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Reason
-from tightrope.domain.propose import Proposal, reentry_passed
+from tightrope.domain.propose import Proposal, cost_of, reentry_passed
 from tightrope.domain.situation import Situation
 from tightrope.domain.spec import Mode
 
@@ -48,7 +48,8 @@ def missing_data(situation: Situation, proposal: Proposal) -> Proposal:
         return proposal
     previous = situation.previous_plan or {}
     plan = {**proposal.plan, **{name: max(proposal.plan.get(name, 0), count) for name, count in previous.items()}}
-    return no_descent(situation, replace(proposal, plan=plan), Reason.HOLD_MISSING_DATA, f"Hold: {situation.blind}.")
+    kept = replace(proposal, plan=plan, cost_per_hour=cost_of(situation, plan))
+    return no_descent(situation, kept, Reason.HOLD_MISSING_DATA, f"Hold: {situation.blind}.")
 
 
 def re_entry(situation: Situation, proposal: Proposal) -> Proposal:
