@@ -26,7 +26,11 @@ ON_SPEC = {
         "quality.min needs the quality of every variant",
         "no variant has the quality that quality.min asks for",
     ],
-    "computepools": ["accelerator and node.accelerators go together"],
+    "computepools": [
+        "accelerator and node.accelerators go together",
+        "price.query knows what nodes are sold for today",
+        "price.query finds a price by the kind of node",
+    ],
 }
 REQUIRED = {"inferencedeployments": {"slo", "replicas", "variants"}, "computepools": {"price", "node", "maxNodes"}}
 
