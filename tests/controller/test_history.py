@@ -53,6 +53,20 @@ async def test_a_reading_that_fails_is_tried_again(metrics: FakeMetrics) -> None
     assert await ask(one, {"a"}, 105.0) is not None
 
 
+async def test_a_service_is_awaited_until_its_first_reading_has_ended_be_it_well_or_not(metrics: FakeMetrics) -> None:
+    one = history(metrics)
+    await ask(one, {"a"}, 0.0)
+    assert one.awaited("a")
+    await ask(one, {"a", "b"}, 15.0)
+    assert not one.awaited("a") and one.awaited("b")
+    metrics.down = "down"
+    await ask(one, {"a", "b"}, 75.0)
+    await ask(one, {"a", "b"}, 90.0)
+    assert not one.awaited("b"), "what cannot be read is not waited for: status says how much of the window is covered"
+    none = History(metrics=metrics, length_seconds=0.0, step_seconds=15.0)
+    assert not none.awaited("a"), "nothing is to be read"
+
+
 async def test_nothing_is_read_while_nothing_answers(metrics: FakeMetrics) -> None:
     one = history(metrics)
     await ask(one, {"a"}, 0.0, failing=True)

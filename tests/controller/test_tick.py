@@ -16,7 +16,7 @@ from tightrope.api.pause import Pause
 from tightrope.controller import tick as tick_module
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 from tightrope.domain.decide import decide
-from tightrope.ports import MetricsSnapshot
+from tightrope.ports import MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey
 
 
 async def quiet(op: Operation, *, within: int = 200) -> None:
@@ -89,6 +89,52 @@ async def test_history_is_read_at_start_and_again_when_data_returns() -> None:
     op.metrics.down = None
     await op.tick(3)
     assert op.metrics.histories == 2
+
+
+def overspent_pods(op: Operation) -> dict[PodKey, PodHistory]:
+    """Ten minutes in which one request of ten was late, as Prometheus keeps them."""
+    steps = [op.clock.at - 15.0 * step for step in range(40, 0, -1)]
+    return {
+        pod: PodHistory(
+            arrivals=tuple((at, 10.0) for at in steps),
+            latency=tuple((at, ((0.3, 9.0), (float("inf"), 10.0))) for at in steps),
+        )
+        for pod in op.serving("sentiment")
+    }
+
+
+def first_objective(op: Operation) -> dict[str, Any]:
+    return dict(op.cluster.get("InferenceDeployment", "sentiment")["status"]["slo"][0])
+
+
+async def test_a_new_process_says_nothing_of_the_window_before_it_has_read_it() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick()
+    assert first_objective(op).keys() == {"metric", "objective"}, "of a service that nobody knew: nothing"
+    await op.tick(40)
+    assert first_objective(op)["attainment"] == "100.00"
+    op.metrics.earlier = {"generic": overspent_pods(op)}
+    op.cluster.get("InferenceDeployment", "sentiment")["status"]["slo"][0] |= {"attainment": "90.00"}
+    op.cluster.touch("InferenceDeployment", "sentiment")
+    op.start()
+    await op.tick()
+    assert first_objective(op)["attainment"] == "90.00", "as it was left, not as one tick without a miss would have it"
+    assert b"tightrope_slo_attainment_ratio{" not in generate_latest(op.telemetry.registry)
+    await op.tick(3)
+    assert first_objective(op)["attainment"].startswith("90.")
+    assert b"tightrope_slo_attainment_ratio{" in generate_latest(op.telemetry.registry)
+
+
+async def test_where_history_cannot_be_read_what_is_seen_since_counts_alone() -> None:
+    op = operation(sentiment=10.0)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise MetricsUnavailable("query_range is not allowed here")
+
+    op.metrics.history = refuse  # type: ignore[assignment]
+    await op.tick(5)
+    assert first_objective(op)["attainment"] == "100.00"
+    assert first_objective(op)["covered"] == "0s", "and it is said how little that is"
 
 
 async def test_another_writer_is_named_not_fought_and_can_hand_back() -> None:

@@ -26,6 +26,7 @@ class History:
         self._step = step_seconds
         self._wanted_by: set[str] = set()
         self._known: set[str] = set()
+        self._tried: set[str] = set()
         self._failing = False
         self._tried_at: float | None = None
         self._reading: asyncio.Task[Histories] | None = None
@@ -35,6 +36,7 @@ class History:
         """The reading that ended since the last tick, if one did. Starts the next one if it is due."""
         ended = self._ended()
         self._known &= uids
+        self._tried &= uids
         due = bool(uids - self._known) or (self._failing and not failing)
         self._failing = self._failing or failing
         early = self._tried_at is not None and now - self._tried_at < _AGAIN_SECONDS
@@ -44,10 +46,16 @@ class History:
             self._reading = asyncio.create_task(self._read(presets, now), name="history")
         return ended
 
+    def awaited(self, uid: str) -> bool:
+        """Whether the first reading for this service has yet to end, be it well or not: until then what the last tick
+        saw is all that is known of it, and says nothing of a window."""
+        return self._length > 0 and uid not in self._tried
+
     def _ended(self) -> HistoryRead | None:
         if self._reading is None or not self._reading.done():
             return None
         reading, self._reading = self._reading, None
+        self._tried |= self._wanted_by
         error = None if reading.cancelled() else reading.exception()
         if reading.cancelled() or error is not None:
             self._failing = True  # so that it is due again

@@ -65,12 +65,14 @@ class WorkloadFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFacts:
     """One service with its preset, and everything the cluster shows of it. Workloads and pods of a variant that the
-    service no longer declares still serve it: they count in its demand, and have no state of their own."""
+    service no longer declares still serve it: they count in its demand, and have no state of their own.
+    `history_awaited` as in `Observation`."""
 
     service: Service
     preset: str
     workloads: Sequence[WorkloadFacts] = ()
     pods: Sequence[PodFacts] = ()
+    history_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ class _View:
             p99_seconds=missing or buckets.quantile(histograms(reading.samples, leading), 0.99, at=reading.at()),
             threshold_note=threshold_notes(reading, service),
             further_outcomes=found,
+            history_awaited=self.facts.history_awaited,
         )
 
     def variant(self, name: str) -> VariantState:

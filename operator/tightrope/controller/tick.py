@@ -197,6 +197,7 @@ class Tick:
                 preset=member.parsed.preset,
                 workloads=[state.facts for state in seen.cluster[member.parsed.service.key].workloads.values()],
                 pods=seen.cluster[member.parsed.service.key].pods,
+                history_awaited=self._history.awaited(member.parsed.uid),
             )
             for member in seen.roster.members
         ]

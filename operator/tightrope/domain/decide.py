@@ -177,7 +177,10 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
 
 
 def budgets_of(situation: Situation, memory: ServiceMemory) -> dict[Metric, BudgetState]:
-    """The error budget of every objective of which anything has finished."""
+    """The error budget of every objective of which anything has finished. None as long as history is awaited: one
+    tick without a miss would pass for a window without any, right after one that was overspent."""
+    if situation.observation.history_awaited:
+        return {}
     window = situation.service.slo_window_seconds
     found = {
         metric: error_budget.budget(account.ledger, account.objective, now=situation.now, window_seconds=window)

@@ -109,7 +109,8 @@ class Observation:
     `demand` is arrivals per second over all variants; `outcomes` what finished in the rate window, None when
     unknown, with `outcomes_missing` saying why; `outcome_history` adds the finished requests of earlier stretches (a
     list of (start, seconds, Outcomes)) when history was re-read: at start, and after an outage. These are judged by the
-    leading objective; `further_outcomes` and `further_history` by the others.
+    leading objective; `further_outcomes` and `further_history` by the others. `history_awaited` says that earlier
+    stretches are still being read for the first time: nothing can be said of a window yet.
     """
 
     at: float
@@ -125,6 +126,7 @@ class Observation:
     threshold_note: str | None = None
     further_outcomes: Mapping[Metric, Outcomes | Missing] = field(default_factory=dict)
     further_history: Mapping[Metric, tuple[tuple[float, float, Outcomes], ...]] = field(default_factory=dict)
+    history_awaited: bool = False
 
     def judged_by(self, metric: Metric, service: Service) -> Outcomes | Missing:
         """What finished, as the service's objective of this metric judges it."""
