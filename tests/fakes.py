@@ -9,7 +9,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tightrope.controller.store import KINDS, Store
+import wire
+
+from tightrope.controller.store import Store
 from tightrope.ports import (
     ClusterUnavailable,
     MetricsSnapshot,
@@ -112,11 +114,20 @@ class FakeCluster:
         self._wrote("apply", *key, manifest.get("spec", {}).get("replicas"))
         return copy.deepcopy(stored)
 
-    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
+    async def set_replicas(
+        self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False, version: str | None = None
+    ) -> None:
         self._reachable()
         held = self.objects.get((kind, namespace, name))
         if held is None:
             raise WriteRefused(f"{kind} {name} not found")
+        assert (version is not None) == (kind == "LeaderWorkerSet"), "a custom resource's /scale knows no apply"
+        if version is not None:
+            # A swap overrules every owner; a zero leaves none, and nobody is written down after it.
+            if version != held["metadata"]["resourceVersion"]:
+                raise WriteConflict("the object has been modified")
+            self._own(held, [(OURS, "scale")] if replicas and self.writers(held) else [])
+            force = True
         # A zero is left out of a Scale object: the server sees a contradiction even to the same value.
         same = held["spec"].get("replicas") == replicas != 0
         others = [w for w in self.writers(held) if w != (OURS, "scale")]
@@ -199,6 +210,9 @@ class FakeCluster:
     def settle(self, *, now: float, ready: bool = True) -> None:
         """Deployment controller, scheduler and kubelet at once: pods for every wanted replica, ready if so told."""
         for (kind, namespace, name), held in list(self.objects.items()):
+            if kind == "LeaderWorkerSet":
+                self._groups(held, namespace, name, now=now, ready=ready)
+                continue
             if kind not in ("Deployment", "StatefulSet"):
                 continue
             replicas = held["spec"].get("replicas", 1)
@@ -211,7 +225,7 @@ class FakeCluster:
 
     def deliver(self, store: Store) -> None:
         """Everything as a listing brings it."""
-        for kind in KINDS:
+        for kind in store.kinds:
             held = store.uids(kind)
             listed = [copy.deepcopy(wire) for (name, _, _), wire in self.objects.items() if name == kind]
             store.reconcile(kind, listed, held_before=held)
@@ -289,6 +303,23 @@ class FakeCluster:
             elif self.objects[key]["status"]["conditions"][0]["status"] != ("True" if ready else "False"):
                 self.objects[key]["status"] = pod_status(ready=ready, now=now)
                 self._touch(self.objects[key])
+
+    def _groups(self, held: dict[str, Any], namespace: str, name: str, *, now: float, ready: bool) -> None:
+        """The controller of LeaderWorkerSets: a leader and its workers for each replica, ready as a whole."""
+        spec, replicas = held["spec"], held["spec"]["replicas"]
+        for group in range(100):
+            for place in range(spec["leaderWorkerTemplate"]["size"]):
+                pod = f"{name}-{group}" + (f"-{place}" if place else "")
+                if group >= replicas:
+                    self.objects.pop(("Pod", namespace, pod), None)
+                elif ("Pod", namespace, pod) not in self.objects:
+                    made = wire.group_pod(name, group, place, namespace=namespace, created=rfc3339(now))
+                    self.add(made | {"status": pod_status(ready=ready, now=now)})
+        status = {"observedGeneration": held["metadata"]["generation"], "replicas": replicas}
+        status |= {"updatedReplicas": replicas, "readyReplicas": replicas if ready else 0}
+        if held["status"] != status:
+            held["status"] = status
+            self._touch(held)
 
 
 def merged(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

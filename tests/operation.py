@@ -1,7 +1,7 @@
 """The whole controller against fakes, tick by tick: what a process does between its start and its death."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness
 from tightrope.controller.prices import PriceBook
 from tightrope.controller.statuses import Statuses
-from tightrope.controller.store import Store
+from tightrope.controller.store import KINDS, Store
 from tightrope.controller.telemetry import CountedCluster, Telemetry
 from tightrope.controller.tick import Pace, Tick
 from tightrope.ports import PodKey, PodSample
@@ -38,13 +38,14 @@ class Operation:
     settles: Callable[[float], bool] = lambda now: True
     paused: Pause | None = None
     pools: bool = True
+    kinds: Sequence[str] = KINDS
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
         """A new process: nothing is remembered but what the cluster and Prometheus hold."""
-        self.store, self.telemetry = Store(), Telemetry()
+        self.store, self.telemetry = Store(self.kinds), Telemetry()
         cluster = CountedCluster(self.cluster, self.telemetry)
         self.ticker = Tick(
             store=self.store,
@@ -98,7 +99,11 @@ class Operation:
         return [
             PodKey(namespace, name)
             for (kind, namespace, name), pod in self.cluster.objects.items()
-            if kind == "Pod" and name.startswith(f"{service}-") and pod["status"]["conditions"][0]["status"] == "True"
+            if kind == "Pod"
+            and name.startswith(f"{service}-")
+            and pod["status"]["conditions"][0]["status"] == "True"
+            # Of a group its leader answers.
+            and pod["metadata"]["labels"].get("leaderworkerset.sigs.k8s.io/worker-index", "0") == "0"
         ]
 
     def condition(self, kind: str, name: str = "sentiment", namespace: str = "nlp") -> Mapping[str, Any] | None:

@@ -61,5 +61,39 @@ def deployment(name: str = "legacy", namespace: str = "nlp", *, replicas: int = 
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {**values, **spec}}
 
 
+def leader_worker_set(
+    name: str = "legacy", namespace: str = "nlp", *, replicas: int = 3, size: int = 2
+) -> dict[str, Any]:
+    """Somebody's own groups: a leader of 8 cores and workers of 4."""
+    leader, worker = ({"spec": group_pod(name, 0, place)["spec"]} for place in (0, 1))
+    template = {"size": size, "leaderTemplate": leader, "workerTemplate": worker}
+    return {
+        "apiVersion": "leaderworkerset.x-k8s.io/v1",
+        "kind": "LeaderWorkerSet",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": replicas, "leaderWorkerTemplate": template},
+    }
+
+
+def group_pod(
+    name: str, group: int, place: int, *, namespace: str = "nlp", created: str = "2027-01-15T07:59:00Z"
+) -> dict[str, Any]:
+    """The pod at this place of a group, 0 for its leader."""
+    prefix = "leaderworkerset.sigs.k8s.io"
+    labels = {f"{prefix}/name": name, f"{prefix}/group-index": str(group), f"{prefix}/worker-index": str(place)}
+    requests = {"cpu": "4" if place else "8", "memory": "4Gi"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-{group}" + (f"-{place}" if place else ""),
+            "namespace": namespace,
+            "labels": labels,
+            "creationTimestamp": created,
+        },
+        "spec": {"containers": [{"name": "server", "resources": {"requests": requests}}]},
+    }
+
+
 def target_variant(name: str = "legacy", *, pool: str = "cpu", kind: str = "Deployment") -> dict[str, Any]:
     return variant(name, pool=pool, scaleTargetRef={"kind": kind, "name": name})

@@ -133,8 +133,11 @@ class Cluster(Protocol):
     async def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Mapping[str, Any]:
         """Create or update; returns the object as stored. With metadata.uid it never creates."""
 
-    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
-        """Server-side apply of spec.replicas on the /scale subresource of a Deployment or StatefulSet."""
+    async def set_replicas(
+        self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False, version: str | None = None
+    ) -> None:
+        """Server-side apply of spec.replicas on the /scale subresource of a workload. With `version` it replaces
+        exactly that resource version instead: custom resources have no apply there."""
 
     async def delete(self, *, kind: str, namespace: str, name: str, uid: str) -> None:
         """Delete exactly this object (uid precondition); absent is success."""

@@ -185,3 +185,74 @@ async def test_a_status_over_an_older_version_is_a_conflict_and_without_one_it_i
         await write("1")
     await write(None)
     assert lab.kubectl("get", "computepool", name, "-o", "jsonpath={.status.conditions[0].reason}").stdout == "Usable"
+
+
+def leader_worker_sets() -> dict[str, Any]:
+    """The kind as its users know it: what is read and scaled of it, the rest as it comes."""
+    loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    count = {"type": "integer", "format": "int32"}
+    spec = {**loose, "properties": {"replicas": {**count, "default": 1}}}
+    status = {**loose, "properties": {"replicas": count, "readyReplicas": count, "hpaPodSelector": {"type": "string"}}}
+    scale = {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.hpaPodSelector",
+    }
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
+        "subresources": {"status": {}, "scale": scale},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "leaderworkersets.leaderworkerset.x-k8s.io"},
+        "spec": {
+            "group": "leaderworkerset.x-k8s.io",
+            "scope": "Namespaced",
+            "names": {"kind": "LeaderWorkerSet", "plural": "leaderworkersets", "singular": "leaderworkerset"},
+            "versions": [version],
+        },
+    }
+
+
+async def test_groups_are_scaled_by_compare_and_swap_and_a_second_writer_is_named(lab: Lab) -> None:
+    server = ApiServer(kubeconfig=str(lab.kubeconfig))
+    cluster = KubernetesCluster(server=server, instance="test", now=time.time)
+
+    async def scaled(before: Any, replicas: int) -> Any:
+        version = before["metadata"]["resourceVersion"]
+        await cluster.set_replicas(
+            kind="LeaderWorkerSet", namespace="default", name="groups", replicas=replicas, version=version
+        )
+        (found,) = await cluster.list_objects("LeaderWorkerSet")
+        return found
+
+    try:
+        assert await cluster.list_objects("LeaderWorkerSet") == [], "where the kind is not installed there are none"
+        lab_apply(lab, leader_worker_sets())
+        lab.kubectl("wait", "--for=condition=established", "crd", "--all", "--timeout=30s")
+        lab_apply(lab, wire.leader_worker_set("groups", "default", replicas=2))
+        before = (await cluster.list_objects("LeaderWorkerSet"))[0]
+        after = await scaled(before, 3)
+        assert after["spec"] == before["spec"] | {"replicas": 3}, "its templates are not touched"
+        assert replicas_writers(after["metadata"]["managedFields"]) == (OURS,)
+        with pytest.raises(WriteConflict):
+            await scaled(before, 4)
+        lab.kubectl("scale", "leaderworkersets/groups", "--replicas=5")
+        theirs = (await cluster.list_objects("LeaderWorkerSet"))[0]
+        assert [writer.manager for writer in replicas_writers(theirs["metadata"]["managedFields"])] == ["kubectl"]
+        none = await scaled(theirs, 0)
+        assert none["spec"]["replicas"] == 0
+        assert not replicas_writers(none["metadata"]["managedFields"]), "a zero has no owner, whoever wrote it"
+        assert (await scaled(none, 1))["spec"]["replicas"] == 1
+    finally:
+        lab.kubectl("delete", "crd", "leaderworkersets.leaderworkerset.x-k8s.io", "--ignore-not-found")
+        await server.close()
+
+
+def lab_apply(lab: Lab, manifest: Any) -> None:
+    done = lab.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(manifest))
+    assert done.returncode == 0, done.stderr

@@ -81,6 +81,13 @@ def test_a_variant_with_a_scale_target_has_neither_template_nor_requests() -> No
     assert parsed.service.variant("cpu").requests == Resources(cpu_cores=0, memory_bytes=0)
 
 
+def test_the_group_of_a_target_follows_from_its_kind() -> None:
+    wire = adopting_wire()
+    wire["spec"]["variants"][1]["scaleTargetRef"] = {"kind": "LeaderWorkerSet", "name": "on-gpu"}
+    target = ScaleTarget(api_version="leaderworkerset.x-k8s.io/v1", kind="LeaderWorkerSet", name="on-gpu")
+    assert parse_service(wire).targets["gpu"] == target
+
+
 def test_a_pool_is_read_with_its_placement() -> None:
     parsed = parse_pool(pool_wire(spec__timeToReady="90s"))
     assert parsed.pool.price_per_node_hour == 0.8048

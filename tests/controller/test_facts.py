@@ -1,19 +1,22 @@
 """From wire objects to facts: what counts as ready, as stuck, as a rollout, and as a replica's size."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import wire
 
 from tightrope.controller.facts import ClusterFacts, WorkloadRef, gather, index, selects
-from tightrope.controller.store import KINDS, Snapshot, trimmed
+from tightrope.controller.store import KINDS, OPTIONAL, Snapshot, trimmed
 
 NOW = 1_800_000_000.0
 STARTED = "2027-01-15T07:59:00Z"  # a minute before NOW
 
 
-def seen(*objects: dict[str, Any], now: float = NOW, **ref: Any) -> ClusterFacts:
+def seen(
+    *objects: dict[str, Any], now: float = NOW, watched: Sequence[str] = (*KINDS, *OPTIONAL), **ref: Any
+) -> ClusterFacts:
     """What is gathered of a target called legacy among these objects."""
-    kinds: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    kinds: dict[str, dict[str, Any]] = {kind: {} for kind in watched}
     for number, one in enumerate(objects):
         metadata = {"uid": f"u{number}", "resourceVersion": "1", "generation": 1, **one["metadata"]}
         kinds[one["kind"]][metadata["uid"]] = trimmed(one["kind"], {**one, "metadata": metadata})
@@ -136,3 +139,77 @@ def test_selectors_select_as_the_api_server_does() -> None:
         expression = {"key": "tier", "operator": operator, "values": values}
         assert selects({"matchExpressions": [expression]}, labels) is expected
     assert selects({"matchExpressions": [{"key": "none", "operator": "DoesNotExist"}]}, labels)
+
+
+def groups(status: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Two groups of two, as their controller reports them."""
+    settled = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
+    return {**wire.leader_worker_set(replicas=2, **changes), "status": {**settled, **(status or {})}}
+
+
+def member(group: int, place: int, *, ready: str | None = "2027-01-15T07:59:30Z") -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": ready}] if ready else []
+    return {**wire.group_pod("legacy", group, place), "status": {"phase": "Running", "conditions": conditions}}
+
+
+def of_groups(*objects: dict[str, Any], **ref: Any) -> ClusterFacts:
+    return seen(*objects, kind="LeaderWorkerSet", **ref)
+
+
+def test_a_group_is_one_replica_that_is_ready_since_its_last_pod_is() -> None:
+    later = "2027-01-15T07:59:50Z"
+    found = of_groups(groups(), member(0, 0), member(0, 1, ready=later), member(1, 0), member(1, 1, ready=None))
+    facts = found.workloads["old"].facts
+    assert (facts.wanted, facts.ready) == (2, 2), "as the set's controller says"
+    first, second = sorted(found.pods, key=lambda pod: pod.name)
+    assert [first.name, second.name] == ["legacy-0", "legacy-1"], "the workers are no replicas of their own"
+    assert first.available and first.ready_since is not None and first.ready_since - first.created_at == 50.0
+    assert not second.ready and not second.available
+
+
+def test_a_group_is_not_ready_before_all_of_its_pods_are_there() -> None:
+    found = of_groups(groups(), member(0, 0), member(1, 1))
+    assert [(pod.name, pod.ready) for pod in found.pods] == [("legacy-0", False)], "a worker alone is no replica"
+    assert of_groups(groups(size=1), member(0, 0)).pods[0].ready
+
+
+def test_a_group_is_unschedulable_if_any_of_its_pods_is() -> None:
+    stuck = member(0, 1, ready=None)
+    stuck["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+    assert of_groups(groups(), member(0, 0), stuck).pods[0].unschedulable
+
+
+def test_a_group_asks_for_nodes_as_if_each_of_its_pods_were_its_largest() -> None:
+    for pods in ((), (member(0, 0), member(0, 1))):
+        state = of_groups(groups(size=3), *pods).workloads["old"]
+        assert (state.requests.cpu_cores, state.pods_per_replica) == (8.0, 3)
+    without_leader = groups()
+    del without_leader["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+    assert of_groups(without_leader).workloads["old"].requests.cpu_cores == 4.0, "a leader is made like a worker"
+
+
+def test_groups_of_another_set_or_namespace_are_not_counted() -> None:
+    elsewhere = member(0, 0)
+    elsewhere["metadata"]["namespace"] = "vision"
+    other = {**wire.group_pod("other", 0, 0), "status": member(0, 0)["status"]}
+    assert not of_groups(groups(), elsewhere, other).pods
+
+
+def test_groups_roll_out_when_their_controller_says_so() -> None:
+    def rolling(status: dict[str, Any], **spec: Any) -> bool:
+        one = groups(status)
+        one["spec"] |= spec
+        return of_groups(one).workloads["old"].facts.rolling_out
+
+    updating = {"conditions": [{"type": "UpdateInProgress", "status": "True"}]}
+    assert rolling(updating) and not rolling({})
+    assert not rolling(updating, rolloutStrategy={"rollingUpdateConfiguration": {"partition": 1}})
+    assert rolling({"observedGeneration": 0}), "a template that nobody has seen yet"
+    silent = groups()
+    del silent["status"]["observedGeneration"]
+    assert not of_groups(silent).workloads["old"].facts.rolling_out, "older controllers report no generation"
+
+
+def test_an_operator_that_does_not_watch_groups_says_what_to_set() -> None:
+    assert "leaderWorkerSets.enabled" in of_groups(watched=KINDS).workloads["old"].facts.unavailable
+    assert "there is no LeaderWorkerSet legacy" in of_groups().workloads["old"].facts.unavailable

@@ -228,6 +228,7 @@ def test_without_ready_pods_nothing_measures_demand() -> None:
     [
         ("Deployment", "sentiment-cpu-5d8f7c9b4-x2vqz"),
         ("StatefulSet", "sentiment-cpu-2"),
+        ("LeaderWorkerSet", "sentiment-cpu-2"),
     ],
 )
 def test_what_a_deleted_pod_served_within_the_window_still_counts(kind: str, gone: str) -> None:

@@ -83,3 +83,9 @@ def test_the_older_service_wins_whatever_the_order() -> None:
     for _ in range(5):
         random.shuffle(claims)
         assert winners(dict(claims))[key] is old
+
+
+def test_a_zero_of_a_group_is_not_contested_since_none_keeps_its_owner() -> None:
+    empty = {"kind": "LeaderWorkerSet", "metadata": {"generation": 4}, "spec": {"replicas": 0}, "replicasWriters": ()}
+    assert replicas_right(empty, had_before=True, take_from=None).contested_by is None
+    assert replicas_right({**empty, "kind": "StatefulSet"}, had_before=True, take_from=None).contested_by is not None

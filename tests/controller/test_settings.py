@@ -50,6 +50,12 @@ def test_the_generic_presets_names_are_the_admins() -> None:
     assert settings.generic.requests_total == "my_requests"
 
 
+def test_leader_worker_sets_are_watched_only_where_that_is_said() -> None:
+    assert not parse(flags={}, environment=URL).leader_worker_sets
+    assert parse(flags={}, environment=URL | {"TIGHTROPE_LEADER_WORKER_SETS": "on"}).leader_worker_sets
+    assert "write on where LeaderWorkerSets" in complaint({"leader_worker_sets": "true"})
+
+
 def test_leader_election_is_on_unless_it_is_said_to_be_off() -> None:
     assert parse(flags={}, environment=URL).leader_election
     assert not parse(flags={"leader_election": "off"}, environment=URL).leader_election

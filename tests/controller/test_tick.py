@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 from tightrope.api.pause import Pause
 from tightrope.controller import tick as tick_module
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
+from tightrope.controller.store import KINDS, OPTIONAL
 from tightrope.domain.decide import decide
 from tightrope.ports import MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey
 
@@ -195,6 +196,49 @@ async def test_a_deleted_deployment_is_back_at_the_next_tick() -> None:
     del op.cluster.objects["Deployment", "nlp", "sentiment-cpu"]
     await op.tick()
     assert op.cluster.replicas()["sentiment-cpu"] >= 1
+
+
+async def test_groups_are_scaled_as_replicas_and_paid_for_as_the_nodes_they_take() -> None:
+    groups = wire.leader_worker_set("legacy", replicas=1, size=2)
+    service = wire.inference_deployment(template=None, variants=[wire.target_variant(kind="LeaderWorkerSet")])
+    op = operation(wire.compute_pool("cpu", maxNodes=6), service, groups, sentiment=None)
+    op.kinds = (*KINDS, *OPTIONAL)
+    op.start()
+    op.demand["legacy"] = 20.0
+    await op.tick(4)
+    op.demand["legacy"] = 400.0
+    await op.tick(20)
+    held = op.cluster.get("LeaderWorkerSet", "legacy")
+    assert held["spec"]["replicas"] == 3, "three groups of two fill six nodes"
+    assert held["spec"]["leaderWorkerTemplate"] == groups["spec"]["leaderWorkerTemplate"]
+    status = op.cluster.get("InferenceDeployment", "sentiment")["status"]
+    (variant,) = status["variants"]
+    assert (variant["wanted"], variant["ready"], variant["perHour"]) == (3, 3, "1.20")
+    assert status["cost"]["perHour"] == "1.20"
+    assert variant["targetUID"] == held["metadata"]["uid"]
+    assert "no more room" in status["decision"]["message"]
+
+
+async def test_a_second_writer_of_groups_is_named_not_fought() -> None:
+    service = wire.inference_deployment(template=None, variants=[wire.target_variant(kind="LeaderWorkerSet")])
+    op = operation(wire.compute_pool("cpu"), service, wire.leader_worker_set("legacy", replicas=1), sentiment=None)
+    op.kinds = (*KINDS, *OPTIONAL)
+    op.start()
+    op.demand["legacy"] = 60.0
+    await op.tick(4)
+    op.cluster.scaled_by("horizontal-pod-autoscaler", "LeaderWorkerSet", "legacy", 9)
+    await op.tick(5)
+    assert op.cluster.get("LeaderWorkerSet", "legacy")["spec"]["replicas"] == 9
+    assert "horizontal-pod-autoscaler" in op.condition("Conflict")["message"]
+
+
+async def test_an_operator_without_groups_says_which_value_to_set() -> None:
+    service = wire.inference_deployment(template=None, variants=[wire.target_variant(kind="LeaderWorkerSet")])
+    op = operation(wire.compute_pool("cpu"), service, wire.leader_worker_set(), sentiment=None)
+    await op.tick(2)
+    (variant,) = op.cluster.get("InferenceDeployment", "sentiment")["status"]["variants"]
+    assert "leaderWorkerSets.enabled" in variant["note"]
+    assert not replica_writes(op)
 
 
 async def test_a_target_is_adopted_once_by_force_and_its_manifest_never_touched() -> None:

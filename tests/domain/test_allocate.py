@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tightrope.domain.allocate import Bounds, Option, candidates, carried
 
 
-def option(name: str, *, capacity: float, price: float, demand: float, limit: int = 100, per_node: int = 1) -> Option:
+def option(name: str, *, capacity: float, price: float, demand: float, limit: int = 100, per_node: float = 1) -> Option:
     return Option(
         name=name,
         pool=build.pool(name, price_per_node_hour=price),
@@ -141,3 +141,11 @@ def test_no_mix_carries_the_demand_for_less(raw: list[tuple[int, int, int]], dem
         assert mixes[0].cost_per_hour == pytest.approx(min(feasible))
     else:
         assert not mixes or mixes[0].shortfall > 0 or math.isclose(mixes[0].carries, demand)
+
+
+def test_a_replica_that_takes_several_nodes_is_billed_for_all_of_them() -> None:
+    wide = option("gpu", capacity=100, price=0.8, demand=250, per_node=1 / 3)
+    best = candidates([wide], Bounds(least=1, most=40))[0]
+    assert best.replicas == {"gpu": 3} and best.cost_per_hour == pytest.approx(9 * 0.8)
+    thin = option("cpu", capacity=100, price=0.8, demand=250, per_node=1)
+    assert candidates([wide, thin], Bounds(least=1, most=40))[0].replicas == {"cpu": 3}

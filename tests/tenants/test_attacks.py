@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a query for a preset": (templated(metrics={"preset": 'generic"} or vector(0) #'}), "Unsupported value"),
     "a path for a target": (adopting("x", "../../nodes/n1"), "must be the name of a workload in the same namespace"),
     "a subresource for a target": (adopting("x", "legacy/eviction"), "must be the name of a workload"),
-    "a pod for a target": (adopting(kind="Pod"), 'supported values: "Deployment", "StatefulSet"'),
-    "a node for a target": (adopting(kind="Node"), 'supported values: "Deployment", "StatefulSet"'),
+    "a pod for a target": (adopting(kind="Pod"), 'supported values: "Deployment", "StatefulSet", "LeaderWorkerSet"'),
+    "a node for a target": (adopting(kind="Node"), 'supported values: "Deployment", "StatefulSet", "LeaderWorkerSet"'),
     "a pool with a path": (templated(variants=[{"name": "a", "pool": "../cpu"}]), "must be lower-case letters"),
     "a matcher for a variant": (templated(variants=[{"name": 'a"}', "pool": "cpu"}]), "must be lower-case letters"),
 }

@@ -19,6 +19,7 @@ TAKE = "tightrope.dev/take-replicas-from"
 SCALE = {
     "Deployment": ("apps", "deployments/scale", ("patch",)),
     "StatefulSet": ("apps", "statefulsets/scale", ("patch",)),
+    "LeaderWorkerSet": ("leaderworkerset.x-k8s.io", "leaderworkersets/scale", ("patch",)),
 }
 WAYS: dict[str, Callable[[Person, dict[str, Any]], Answer]] = {
     "create": lambda person, manifest: person.create(manifest),

@@ -31,6 +31,15 @@ is fetched by name.
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale]
   verbs: [patch]
+{{- if .Values.leaderWorkerSets.enabled }}
+# The same of groups of pods.
+- apiGroups: [leaderworkerset.x-k8s.io]
+  resources: [leaderworkersets]
+  verbs: [list, watch]
+- apiGroups: [leaderworkerset.x-k8s.io]
+  resources: [leaderworkersets/scale]
+  verbs: [patch]
+{{- end }}
 # What it says.
 - apiGroups: [tightrope.dev]
   resources: [inferencedeployments/status]

@@ -116,8 +116,12 @@ class Replicas(Wire):
 class ScaleTargetRef(Wire):
     """A workload that exists already. Only its replicas are changed, never its manifest."""
 
-    api_version: Literal["apps/v1"] = Field("apps/v1", description="Group and version of the workload.")
-    kind: Literal["Deployment", "StatefulSet"] = Field(description="Kind of the workload.")
+    api_version: Literal["apps/v1", "leaderworkerset.x-k8s.io/v1"] | None = Field(
+        None, description="Group and version of the workload; those of its kind if absent."
+    )
+    kind: Literal["Deployment", "StatefulSet", "LeaderWorkerSet"] = Field(
+        description="Kind of the workload. A replica of a LeaderWorkerSet is a whole group of pods."
+    )
     name: Annotated[
         str,
         Field(min_length=1, max_length=253),
@@ -126,6 +130,20 @@ class ScaleTargetRef(Wire):
             "must be the name of a workload in the same namespace: lower-case letters, digits, '-' and '.'",
         ),
     ] = Field(description="Name of the workload, in the namespace of the InferenceDeployment.")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.apiVersion) || "
+            "(self.apiVersion == 'leaderworkerset.x-k8s.io/v1') == (self.kind == 'LeaderWorkerSet')",
+            "apiVersion must be leaderworkerset.x-k8s.io/v1 for a LeaderWorkerSet, apps/v1 for the other "
+            "kinds; or leave it out",
+            lambda ref: ref.api_version in (None, ref.group_version),
+        ),
+    )
+
+    @property
+    def group_version(self) -> str:
+        """Where the API server keeps workloads of this kind."""
+        return "leaderworkerset.x-k8s.io/v1" if self.kind == "LeaderWorkerSet" else "apps/v1"
 
 
 class Capacity(Wire):

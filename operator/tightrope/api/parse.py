@@ -132,7 +132,7 @@ def _service(
     patches = {v["name"]: v["patch"] for v in raw["variants"] if v.get("patch")}
     merged = _merged(spec, raw.get("template"), patches)
     targets = {
-        v.name: ScaleTarget(api_version=ref.api_version, kind=ref.kind, name=ref.name)
+        v.name: ScaleTarget(api_version=ref.group_version, kind=ref.kind, name=ref.name)
         for v in spec.variants
         if (ref := v.scale_target_ref)
     }

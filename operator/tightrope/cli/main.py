@@ -52,6 +52,9 @@ def run(
         str | None, _flag("Only these namespaces, as in nlp,vision, and no right elsewhere [the whole cluster].")
     ] = None,
     paused: Annotated[str | None, _flag("In every service: none, descents or all stands still [none].")] = None,
+    leader_worker_sets: Annotated[
+        str | None, _flag("on where LeaderWorkerSets are to be scaled, which takes the right to list them [off].")
+    ] = None,
     log_level: Annotated[str | None, _flag("debug, info, warning or error [info].")] = None,
     generic_requests_total: Annotated[str | None, _flag("Preset generic: counter [http_requests_total].")] = None,
     generic_latency_histogram: Annotated[

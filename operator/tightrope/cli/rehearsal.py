@@ -75,7 +75,9 @@ class Recorder:
             self.unavailable = str(error)
             raise
 
-    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
+    async def set_replicas(
+        self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False, version: str | None = None
+    ) -> None:
         held = self._store.snapshot().get(kind, namespace, name)
         before = held["spec"].get("replicas", 1) if held is not None else None
         # What only moves the ownership of a number changes nothing that anybody would see.

@@ -27,15 +27,16 @@ from tightrope.controller.prices import PriceBook
 from tightrope.controller.roster import ParsedOnce, enrol
 from tightrope.controller.settings import Settings, SettingsInvalid, parse
 from tightrope.controller.statuses import Statuses
-from tightrope.controller.store import KINDS, Store
+from tightrope.controller.store import KINDS, OPTIONAL, Store
 from tightrope.controller.telemetry import Telemetry
 from tightrope.controller.tick import Pace, Tick
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.spec import ServiceKey
 from tightrope.ports import Cluster, Metrics, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, Prices
 
-# Cluster-scoped kinds that a tenant may not be allowed to list, and without which the rest is still worth a look.
-_DISPENSABLE: Final = ("Namespace",)
+# Kinds that a tenant may not be allowed to list, and without which the rest is still worth a look.
+_DISPENSABLE: Final = ("Namespace", *OPTIONAL)
+_SOUGHT: Final = (*KINDS, *OPTIONAL)
 _ANY_PRESET: Final = "generic"
 
 
@@ -69,7 +70,7 @@ async def survey(cluster: LiveCluster, *, namespace: str | None) -> dict[str, Se
                 return ()
             raise
 
-    objects = dict(zip(KINDS, await asyncio.gather(*(one(kind) for kind in KINDS)), strict=True))
+    objects = dict(zip(_SOUGHT, await asyncio.gather(*(one(kind) for kind in _SOUGHT)), strict=True))
     if not objects["Namespace"]:
         # Not everybody may read their labels; the API server and the operator say who may use which pool.
         objects["ComputePool"] = [open_to_all(pool) for pool in objects["ComputePool"]]
@@ -90,8 +91,8 @@ async def look(
 ) -> Sight:
     """One tick over these objects. `hand` makes what would carry the decisions out. Raises Failure where Prometheus
     does not answer a single query."""
-    store, now = Store(), wiring.SystemClock().now()
-    for kind in KINDS:
+    store, now = Store(_SOUGHT), wiring.SystemClock().now()
+    for kind in _SOUGHT:
         store.reconcile(kind, objects.get(kind, ()), held_before=frozenset())
     writer = hand(store)
     statuses = Statuses(cluster=writer)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tightrope.api.conditions import Finding
-from tightrope.controller import manifests
+from tightrope.controller import groups, manifests
 from tightrope.controller.findings import said
 from tightrope.controller.orders import (
     APPLIED,
@@ -204,10 +204,10 @@ class Actuator:
         try:
             if state.right.hand_over:
                 await self._hand_over(kind, namespace, name, state.facts.wanted or 0)
-            force = state.right.force
             await self._cluster.set_replicas(
-                kind=kind, namespace=namespace, name=name, replicas=write.replicas, force=force
-            )
+                kind=kind, namespace=namespace, name=name, replicas=write.replicas, force=state.right.force,
+                version=state.wire["metadata"]["resourceVersion"] if kind == groups.KIND else None,
+            )  # fmt: skip
         except WriteConflict as conflict:
             writer = conflict.other_writer
             if writer is None or writer == FIELD_MANAGER:

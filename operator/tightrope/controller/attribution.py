@@ -30,7 +30,7 @@ class Owner(NamedTuple):
 
 
 class WorkloadKey(NamedTuple):
-    """A Deployment or StatefulSet by name."""
+    """A Deployment, StatefulSet or LeaderWorkerSet by name."""
 
     namespace: str
     kind: str
@@ -62,5 +62,7 @@ def candidates(pod: str) -> Iterable[tuple[str, str]]:
         yield "Deployment", match["workload"]
     if match := _STATEFUL_SET_POD.fullmatch(pod):
         yield "StatefulSet", match["workload"]
+        # The leader of a group is called as a StatefulSet's pod is; its workers have one number more.
+        yield "LeaderWorkerSet", match["workload"]
     if len(pod) == _LONGEST_GENERATED_NAME and (match := _CUT_DEPLOYMENT_POD.fullmatch(pod)):
         yield "Deployment", match["workload"]

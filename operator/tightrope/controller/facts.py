@@ -4,13 +4,14 @@
 the same facts to decide what may be written. Nothing here judges: a fact is what the API server said last.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.requests import pod_requests
+from tightrope.controller import groups
 from tightrope.controller.manifests import SERVICE_UID_LABEL, VARIANT_LABEL
 from tightrope.controller.observe import PodFacts, WorkloadFacts
 from tightrope.controller.ownership import ReplicasRight, controller_uid, owner_in_words, replicas_right
@@ -35,7 +36,8 @@ class WorkloadRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadState:
     """One variant's workload: the object itself (None when there is none that is ours to use), what may be done to
-    its replicas, and the facts that the observation is built from. `name_taken` says whose object stands in the way."""
+    its replicas, and the facts that the observation is built from. `name_taken` says whose object stands in the way;
+    `requests` what the largest of a replica's pods requests."""
 
     ref: WorkloadRef
     wire: Wire | None
@@ -43,6 +45,7 @@ class WorkloadState:
     facts: WorkloadFacts
     name_taken: str | None = None
     requests: Resources | None = None
+    pods_per_replica: int = 1
 
     @property
     def uid(self) -> str | None:
@@ -105,18 +108,11 @@ def gather(
     """Everything the cluster shows of the service with this uid. `refused` are variants whose Deployment the server
     would not take: as long as there is none, they are no way to run the service."""
     states = {ref.variant: _workload(found, namespace, uid, ref, take_from, refused) for ref in refs}
-    pods: dict[str, list[tuple[Wire, WorkloadState]]] = {}
-    for variant, state in states.items():
-        for pod in _pods_of(found, namespace, uid, state):
-            pods.setdefault(variant, []).append((pod, state))
-    facts = tuple(_pod(pod, state, now) for members in pods.values() for pod, state in members)
+    pods = {variant: list(_pods_of(found, namespace, uid, state)) for variant, state in states.items()}
     names = {ref.name for ref in refs if ref.owned}
     return ClusterFacts(
-        workloads={
-            variant: _with_requests(state, [pod for pod, _ in pods.get(variant, ())])
-            for variant, state in states.items()
-        },
-        pods=facts,
+        workloads={variant: _with_requests(state, pods[variant]) for variant, state in states.items()},
+        pods=tuple(fact for variant, state in states.items() for fact in _replicas(pods[variant], state, now)),
         leftovers=tuple(d for d in found.controlled.get(uid, ()) if d["metadata"]["name"] not in names),
     )
 
@@ -127,7 +123,7 @@ def _workload(
     wire = found.snapshot.get(ref.kind, namespace, ref.name)
     taken = _name_taken(wire, uid, ref)
     if taken is not None or wire is None or wire["metadata"].get("deletionTimestamp"):
-        unavailable = taken or (refused.get(ref.variant) if ref.owned else _no_target(ref, namespace))
+        unavailable = taken or (refused.get(ref.variant) if ref.owned else _no_target(found, ref, namespace))
         return WorkloadState(
             ref=ref,
             wire=None,
@@ -149,7 +145,7 @@ def _workload(
             kind=ref.kind,
             name=ref.name,
             wanted=wire["spec"].get("replicas", 1),
-            ready=status.get("availableReplicas", 0),
+            ready=status.get("readyReplicas" if ref.kind == groups.KIND else "availableReplicas", 0),
             rolling_out=_rolling_out(wire),
             refused=_condition(status, "ReplicaFailure", "True"),
             other_writer=right.contested_by,
@@ -165,7 +161,12 @@ def _name_taken(wire: Wire | None, uid: str, ref: WorkloadRef) -> str | None:
     return None
 
 
-def _no_target(ref: WorkloadRef, namespace: str) -> str:
+def _no_target(found: Index, ref: WorkloadRef, namespace: str) -> str:
+    if not found.snapshot.holds(ref.kind):
+        return (
+            f"scaleTargetRef: this operator does not look at {ref.kind}s: whoever installed it sets "
+            "leaderWorkerSets.enabled in the chart's values"
+        )
     return f"scaleTargetRef: there is no {ref.kind} {ref.name} in namespace {namespace}"
 
 
@@ -173,8 +174,11 @@ def _rolling_out(wire: Wire) -> bool:
     """Pods of two templates side by side, or a template that its controller has not seen yet. A new size is unseen
     for a moment too, and is no rollout: it shows as a size that the controller has not reported back."""
     status, metadata = wire["status"], wire["metadata"]
-    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+    seen = status.get("observedGeneration", metadata.get("generation", 0) if wire["kind"] == groups.KIND else 0)
+    if seen < metadata.get("generation", 0):
         return bool(status.get("replicas", 0) == wire["spec"].get("replicas", 1))
+    if wire["kind"] == groups.KIND:
+        return groups.rolling_out(wire)
     if wire["kind"] == "Deployment":
         return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))
     strategy = wire["spec"].get("updateStrategy") or {}
@@ -200,6 +204,8 @@ def _pods_of(found: Index, namespace: str, uid: str, state: WorkloadState) -> It
     if state.ref.owned:
         pods = found.ours.get((uid, state.ref.variant), ())
         yield from (pod for pod in pods if pod["metadata"]["namespace"] == namespace)
+    elif state.ref.kind == groups.KIND:
+        yield from found.labelled.get((namespace, groups.SET_NAME, state.ref.name), ())
     elif state.wire is not None:
         selector = state.wire["spec"].get("selector") or {}
         for pod in _candidates(found, namespace, selector):
@@ -237,6 +243,29 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return key not in labels
 
 
+def _replicas(pods: Sequence[Wire], state: WorkloadState, now: float) -> Iterator[PodFacts]:
+    """A fact for each replica: a pod, or the leader of a group."""
+    if state.ref.kind != groups.KIND or state.wire is None:
+        yield from (_pod(pod, state, now) for pod in pods)
+        return
+    for group in groups.groups(pods, state.wire["podsPerReplica"]):
+        yield _group(group, state, now)
+
+
+def _group(group: groups.Group, state: WorkloadState, now: float) -> PodFacts:
+    """The leader, ready since the last pod of its whole group is."""
+    each = [_pod(pod, state, now) for pod in group.pods]
+    leader, ready = each[0], group.whole and all(pod.ready for pod in each)
+    since = [pod.ready_since for pod in each if pod.ready_since is not None]
+    return replace(
+        leader,
+        ready=ready,
+        available=ready and all(pod.available for pod in each),
+        ready_since=max(since) if ready and len(since) == len(each) else None,
+        unschedulable=any(pod.unschedulable for pod in each),
+    )
+
+
 def _pod(wire: Wire, state: WorkloadState, now: float) -> PodFacts:
     metadata, conditions = wire["metadata"], wire["status"].get("conditions") or ()
     by_type = {condition["type"]: condition for condition in conditions}
@@ -261,10 +290,10 @@ def _pod(wire: Wire, state: WorkloadState, now: float) -> PodFacts:
 
 
 def _with_requests(state: WorkloadState, pods: Sequence[Wire]) -> WorkloadState:
-    """What one replica requests: the largest among live pods, else what the workload's template says."""
+    """What a replica's pod requests: the largest among live pods, else what the workload's templates say."""
     specs = [pod["podSpec"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     if not specs and state.wire is not None:
-        specs = [state.wire["podSpec"]]
+        specs = state.wire["podSpecs"]
     if not specs:
         return state
     each = [_requests(spec, state.ref.accelerator) for spec in specs]
@@ -273,7 +302,8 @@ def _with_requests(state: WorkloadState, pods: Sequence[Wire]) -> WorkloadState:
         memory_bytes=max(one.memory_bytes for one in each),
         accelerators=max(one.accelerators for one in each),
     )
-    return replace(state, requests=requests)
+    pods_per_replica = state.wire["podsPerReplica"] if state.wire is not None else 1
+    return replace(state, requests=requests, pods_per_replica=pods_per_replica)
 
 
 def _requests(pod_spec: Mapping[str, Any], accelerator: str) -> Resources:

@@ -32,10 +32,10 @@ class Address(Protocol):
     def selector(self) -> str | None: ...
 
 
-def watched(namespaces: Sequence[str]) -> tuple[str, ...]:
-    """The kinds to watch. Whoever looks after some namespaces may fetch those, and not watch all there are: what a
-    namespace becomes is then seen at the next listing."""
-    return tuple(kind for kind in KINDS if not (namespaces and kind == "Namespace"))
+def watched(namespaces: Sequence[str], kinds: Sequence[str] = KINDS) -> tuple[str, ...]:
+    """Those of these kinds to watch. Whoever looks after some namespaces may fetch those, and not watch all there are:
+    what a namespace becomes is then seen at the next listing."""
+    return tuple(kind for kind in kinds if not (namespaces and kind == "Namespace"))
 
 
 def registry(

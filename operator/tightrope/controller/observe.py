@@ -21,8 +21,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
-    """One pod as the cluster shows it. Times are unix seconds; `available` is ready for minReadySeconds; `gpu` says
-    that it requests an accelerator; `cpu_request_cores` is 0 when it requests none."""
+    """One pod as the cluster shows it; for a group that is one replica, its leader, which is ready when all of it is.
+    Times are unix seconds; `available` is ready for minReadySeconds; `gpu` says that it requests an accelerator;
+    `cpu_request_cores` is 0 when it requests none."""
 
     namespace: str
     name: str
@@ -48,8 +49,8 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadFacts:
-    """The Deployment or StatefulSet of one variant. `wanted` is spec.replicas, None when it does not exist; `ready`
-    its available replicas; the rest as in `VariantState`."""
+    """The workload of one variant. `wanted` is spec.replicas, None when it does not exist; `ready` its available
+    replicas; the rest as in `VariantState`."""
 
     variant: str
     kind: str

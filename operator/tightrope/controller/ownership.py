@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tightrope.controller import groups
+
 FIELD_MANAGER: Final = "tightrope"
 TAKE_REPLICAS_FROM: Final = "tightrope.dev/take-replicas-from"
 _SCALE = "scale"
@@ -61,8 +63,10 @@ def replicas_right(workload: Mapping[str, Any], *, had_before: bool, take_from: 
     ours = [writer for writer in writers if writer.manager == FIELD_MANAGER]
     others = sorted(writer.manager for writer in writers if writer.manager != FIELD_MANAGER)
     hand_over = any(writer.subresource != _SCALE for writer in ours)
-    if not writers and had_before and workload["spec"].get("replicas", 1) == 0:
-        # Our own zeros keep an owner. A zero that another client writes through /scale leaves none, nor its name.
+    applied = workload["kind"] != groups.KIND
+    if applied and not writers and had_before and workload["spec"].get("replicas", 1) == 0:
+        # Our own zeros keep an owner. A zero that another client writes through /scale leaves none, nor its name. On a
+        # custom resource nobody's zero keeps one, ours included.
         others = [_UNRECORDED]
     if not others:
         return ReplicasRight(force=not ours, hand_over=hand_over)

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from tightrope.controller.health import Pulse
 from tightrope.controller.leadership import Leadership
-from tightrope.controller.store import KINDS, Store
+from tightrope.controller.store import Store
 from tightrope.controller.telemetry import Telemetry, say
 from tightrope.ports import Clock, Cluster, ClusterUnavailable, WriteConflict, WriteRefused
 
@@ -111,7 +111,7 @@ class Process:
     async def reconcile(self) -> dict[str, str]:
         """List every kind and put the store right. Returns the kinds that could not be listed, and why."""
         failures: dict[str, str] = {}
-        for kind in KINDS:
+        for kind in self.store.kinds:
             held = self.store.uids(kind)
             try:
                 listed = await self.cluster.list_objects(kind)

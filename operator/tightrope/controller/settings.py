@@ -38,7 +38,8 @@ class GenericMetrics:
 class Settings:
     """Durations are in seconds. `kubeconfig` None means the pod's own service account, else KUBECONFIG;
     `lease_namespace` None the pod's own namespace, else `tightrope-system`. Without `namespaces` the whole cluster is
-    looked after; `paused` is what stands still in every service."""
+    looked after; `paused` is what stands still in every service. With `leader_worker_sets` these are watched and may be
+    scaled as well."""
 
     prometheus_url: str
     kubeconfig: str | None = None
@@ -57,6 +58,7 @@ class Settings:
     paused: Pause | None = None
     log_level: str = "info"
     generic: GenericMetrics = field(default_factory=GenericMetrics)
+    leader_worker_sets: bool = False
 
     @property
     def metrics_delay_seconds(self) -> float:
@@ -78,6 +80,11 @@ _SECONDS: Final = {
     "history_seconds": Bounds(low=0, high=86400),
     "reconcile_seconds": Bounds(low=1, high=600),
     "lease_seconds": Bounds(low=5, high=300),
+}
+
+_SWITCHES: Final = {
+    "leader_election": "write on, or off where no second process of this operator ever runs",
+    "leader_worker_sets": "write on where LeaderWorkerSets are to be scaled, else off",
 }
 
 
@@ -106,7 +113,9 @@ def parse(*, flags: Mapping[str, str | None], environment: Mapping[str, str]) ->
     for name, bounds in _SECONDS.items():
         values |= read(name, lambda raw, bounds=bounds: _seconds(raw, bounds))  # type: ignore[misc]
     values |= read("metrics_port", _port) | read("log_level", _level)
-    values |= read("leader_election", _on_or_off) | read("lease_namespace", _namespace)
+    for name, advice in _SWITCHES.items():
+        values |= read(name, lambda raw, advice=advice: _on_or_off(raw, advice))  # type: ignore[misc]
+    values |= read("lease_namespace", _namespace)
     values |= read("namespaces", _namespaces) | read("paused", _paused)
     generic: dict[str, Any] = {}
     for part in fields(GenericMetrics):
@@ -151,9 +160,9 @@ def _level(raw: str) -> str:
     return raw.lower()
 
 
-def _on_or_off(raw: str) -> bool:
+def _on_or_off(raw: str, advice: str) -> bool:
     if raw.lower() not in ("on", "off"):
-        raise ValueError("write on, or off where no second process of this operator ever runs")
+        raise ValueError(advice)
     return raw.lower() == "on"
 
 

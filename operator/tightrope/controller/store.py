@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from tightrope.controller import groups
 from tightrope.controller.ownership import replicas_writers
 
 Wire: TypeAlias = Mapping[str, Any]
@@ -23,12 +24,14 @@ KINDS: Final = (
     "Service",
     "PodDisruptionBudget",
 )
+# Kinds that not every cluster has, each watched only by an operator that was told to.
+OPTIONAL: Final = (groups.KIND,)
 _OURS = "tightrope.dev/"
 _METADATA = (
     "name", "namespace", "uid", "resourceVersion", "generation", "labels",
     "ownerReferences", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
-_WORKLOAD_SPEC = ("replicas", "selector", "minReadySeconds", "updateStrategy")
+_WORKLOAD_SPEC = ("replicas", "selector", "minReadySeconds", "updateStrategy", "rolloutStrategy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +58,23 @@ class Snapshot:
         return self._by_uid[kind].values()
 
     def get(self, kind: str, namespace: str, name: str) -> Wire | None:
-        """The object of that name; "" is the namespace of cluster-scoped kinds."""
-        return self._by_name[kind].get((namespace, name))
+        """The object of that name; "" is the namespace of cluster-scoped kinds. None too for a kind that is not
+        watched: see `holds`."""
+        return self._by_name.get(kind, {}).get((namespace, name))
+
+    def holds(self, kind: str) -> bool:
+        """Whether objects of this kind are watched at all."""
+        return kind in self._by_uid
 
 
 class Store:
     """Mutable, used from one event loop. An older object never replaces a newer one; a deleted uid never returns."""
 
-    def __init__(self) -> None:
-        self._objects: dict[str, dict[str, Wire]] = {kind: {} for kind in KINDS}
-        self._gone: dict[str, set[str]] = {kind: set() for kind in KINDS}
-        self._gone_before: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    def __init__(self, kinds: Sequence[str] = KINDS) -> None:
+        self.kinds: Final = tuple(kinds)
+        self._objects: dict[str, dict[str, Wire]] = {kind: {} for kind in kinds}
+        self._gone: dict[str, set[str]] = {kind: set() for kind in kinds}
+        self._gone_before: dict[str, set[str]] = {kind: set() for kind in kinds}
         self._listed: set[str] = set()
 
     def put(self, kind: str, wire: Wire) -> bool:
@@ -104,7 +113,7 @@ class Store:
     @property
     def unlisted(self) -> tuple[str, ...]:
         """Kinds that were never listed whole: until there are none, nothing may be planned."""
-        return tuple(kind for kind in KINDS if kind not in self._listed)
+        return tuple(kind for kind in self.kinds if kind not in self._listed)
 
     def snapshot(self) -> Snapshot:
         return Snapshot({kind: dict(objects) for kind, objects in self._objects.items()})
@@ -127,11 +136,14 @@ def trimmed(kind: str, wire: Wire) -> Wire:
     match kind:
         case "InferenceDeployment" | "ComputePool":
             kept |= {part: wire[part] for part in ("spec", "status") if part in wire}
-        case "Deployment" | "StatefulSet":
+        case "Deployment" | "StatefulSet" | groups.KIND:
             spec = wire.get("spec") or {}
             kept["spec"] = {key: spec[key] for key in _WORKLOAD_SPEC if key in spec}
-            # What a replica would request if none lives to be asked.
-            kept["podSpec"] = _pod_spec((spec.get("template") or {}).get("spec") or {})
+            # What the pods of a replica would request if none lives to be asked.
+            grouped = kind == groups.KIND
+            templates = groups.templates(spec) if grouped else [(spec.get("template") or {}).get("spec") or {}]
+            kept["podSpecs"] = [_pod_spec(one) for one in templates]
+            kept["podsPerReplica"] = groups.size_of(spec) if grouped else 1
             kept["status"] = wire.get("status") or {}
             kept["replicasWriters"] = replicas_writers(wire["metadata"].get("managedFields") or ())
         case "Pod":

@@ -187,8 +187,12 @@ class CountedCluster:
         verb = "dry-run" if dry_run else "apply"
         return await self._counted(verb, manifest["kind"], self._inner.apply(manifest, dry_run=dry_run))
 
-    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
-        call = self._inner.set_replicas(kind=kind, namespace=namespace, name=name, replicas=replicas, force=force)
+    async def set_replicas(
+        self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False, version: str | None = None
+    ) -> None:
+        call = self._inner.set_replicas(
+            kind=kind, namespace=namespace, name=name, replicas=replicas, force=force, version=version
+        )
         await self._counted("scale", kind, call)
 
     async def delete(self, *, kind: str, namespace: str, name: str, uid: str) -> None:

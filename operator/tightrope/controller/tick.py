@@ -318,9 +318,13 @@ def key_of(wire: Wire) -> ServiceKey:
 
 
 def with_live_requests(service: Service, cluster: ClusterFacts) -> Service:
-    """The service with what its pods really request: a LimitRange or a default may have added to the template."""
-    requests = {name: state.requests for name, state in cluster.workloads.items()}
-    variants = tuple(
-        replace(variant, requests=requests.get(variant.name) or variant.requests) for variant in service.variants
-    )
-    return replace(service, variants=variants)
+    """The service with what its pods really request: a LimitRange or a default may have added to the template. How many
+    pods make a replica only the workload says."""
+    variants = []
+    for variant in service.variants:
+        state = cluster.workloads.get(variant.name)
+        if state is not None:
+            requests = state.requests or variant.requests
+            variant = replace(variant, requests=requests, pods_per_replica=state.pods_per_replica)
+        variants.append(variant)
+    return replace(service, variants=tuple(variants))

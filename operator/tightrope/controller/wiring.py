@@ -29,7 +29,7 @@ from tightrope.controller.prices import PriceBook
 from tightrope.controller.process import Process
 from tightrope.controller.settings import Settings
 from tightrope.controller.statuses import Statuses
-from tightrope.controller.store import Store
+from tightrope.controller.store import KINDS, OPTIONAL, Store
 from tightrope.controller.telemetry import CountedCluster, Telemetry, configure_logging, say, serve
 from tightrope.controller.tick import Pace, Tick
 from tightrope.controller.watchdog import Watchdog
@@ -62,7 +62,7 @@ def run(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
-    clock, telemetry, store, wake = SystemClock(), Telemetry(), Store(), asyncio.Event()
+    clock, telemetry, store, wake = SystemClock(), Telemetry(), Store(_kinds(settings)), asyncio.Event()
     identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
     agent = f"tightrope/{__version__} ({identity})"
     periods = Periods(lease_seconds=settings.lease_seconds)
@@ -121,6 +121,11 @@ async def _run(settings: Settings) -> int:
         await server.close()
         await lease_server.close()
         metrics.close()
+
+
+def _kinds(settings: Settings) -> tuple[str, ...]:
+    """What this operator looks at."""
+    return (*KINDS, *OPTIONAL) if settings.leader_worker_sets else KINDS
 
 
 def _leadership(
@@ -214,7 +219,8 @@ async def _watch(
     settings: Settings, store: Store, wake: asyncio.Event, stop: asyncio.Event, ready: asyncio.Event
 ) -> "asyncio.Task[None]":
     namespaces = settings.namespaces
-    registry = handlers.registry(store, addresses=RESOURCES, wake=wake.set, kinds=handlers.watched(namespaces))
+    kinds = handlers.watched(namespaces, store.kinds)
+    registry = handlers.registry(store, addresses=RESOURCES, wake=wake.set, kinds=kinds)
     return await handlers.spawn(
         registry, handlers.kopf_settings(RESOURCES), namespaces=namespaces, stop=stop, ready=ready
     )

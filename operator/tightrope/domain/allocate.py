@@ -21,7 +21,7 @@ class Option:
 
     `capacity` is arrivals per second per replica that the plan may count on; `demand` what must be carried if this
     variant is in the mix (its own horizon); `limit` the most replicas its pool has room for; `per_node` how many
-    replicas share a node; `running` how many there are.
+    replicas share a node, less than one where a replica takes several; `running` how many there are.
     """
 
     name: str
@@ -29,16 +29,16 @@ class Option:
     capacity: float
     demand: float
     limit: int
-    per_node: int
+    per_node: float
     running: int = 0
 
     @property
     def cost_per_replica_hour(self) -> float:
-        return self.pool.price_per_node_hour / max(self.per_node, 1)
+        return self.pool.price_per_node_hour / (self.per_node or 1)
 
     @property
     def marginal_per_replica_hour(self) -> float:
-        return self.pool.marginal_price_per_node_hour / max(self.per_node, 1)
+        return self.pool.marginal_price_per_node_hour / (self.per_node or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ def cost_per_hour(counts: Iterable[tuple[Option, int]]) -> float:
 
 def nodes(option: Option, count: int) -> int:
     """How many nodes so many replicas take, one taken in part counting whole."""
-    return math.ceil(count / max(option.per_node, 1))
+    return math.ceil(count / (option.per_node or 1) - 1e-9)
 
 
 def carried(ready: Mapping[str, int], capacities: Mapping[str, float]) -> float:

@@ -50,7 +50,7 @@ def limits(
     pools: Pools,
     observation: Observation,
     waiting: Mapping[str, BackOff],
-    per_node: Mapping[str, int],
+    per_node: Mapping[str, float],
     free_nodes: Mapping[str, float],
     now: float,
 ) -> dict[str, int]:
@@ -60,7 +60,8 @@ def limits(
     for variant in service.variants:
         state, back_off = observation.variants[variant.name], waiting.get(variant.name)
         placed = max(state.pods - state.unschedulable, 0)
-        room = math.floor(max(free_nodes.get(variant.pool, 0.0), 0.0) + 1e-9) * per_node[variant.name]
+        whole = math.floor(max(free_nodes.get(variant.pool, 0.0), 0.0) + 1e-9)
+        room = math.floor(whole * per_node[variant.name] + 1e-9)
         if back_off is not None and now < back_off.retry_at:
             room = min(room, placed)
         if state.unavailable is not None:
@@ -69,10 +70,10 @@ def limits(
     return found
 
 
-def nodes_used(service: Service, counts: Mapping[str, int], per_node: Mapping[str, int]) -> dict[str, float]:
+def nodes_used(service: Service, counts: Mapping[str, int], per_node: Mapping[str, float]) -> dict[str, float]:
     """Nodes of each pool that these replicas occupy, a node taken in part counting whole."""
     used: dict[str, float] = {}
     for variant in service.variants:
-        nodes = math.ceil(counts.get(variant.name, 0) / max(per_node[variant.name], 1))
+        nodes = math.ceil(counts.get(variant.name, 0) / (per_node[variant.name] or 1) - 1e-9)
         used[variant.pool] = used.get(variant.pool, 0.0) + nodes
     return used

@@ -211,7 +211,7 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
     found: dict[str, VariantBelief] = {}
     for variant in situation.service.variants:
         name, learned = variant.name, persisted.capacities.get(variant.name)
-        nodes = math.ceil(situation.wanted[name] / max(situation.per_node[name], 1))
+        nodes = math.ceil(situation.wanted[name] / (situation.per_node[name] or 1) - 1e-9)
         back_off = persisted.back_offs.get(name)
         found[name] = VariantBelief(
             capacity=performance.median_capacity(learned) if learned is not None else None,
@@ -231,5 +231,5 @@ def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
 
 
 def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:
-    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
+    per_node = {v.name: pools[v.pool].room_per_node(v) for v in service.variants}
     return nodes_used(service, counts, per_node)

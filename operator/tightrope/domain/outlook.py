@@ -55,7 +55,7 @@ def server_of(
     belief: LearnedCapacity,
     *,
     objective: Objective,
-    per_node: int,
+    per_node: float,
     startup_seconds: float,
     averaged_seconds: float,
 ) -> Server:
@@ -65,7 +65,7 @@ def server_of(
         believed=performance.median_capacity(belief),
         startup_seconds=startup_seconds,
         averaged_seconds=max(averaged_seconds, 1.0),
-        per_node=max(per_node, 1),
+        per_node=per_node or 1,
         least=max(service.min_replicas, 1),
         most=service.max_replicas,
         objective=objective,

@@ -74,7 +74,7 @@ class Server:
     believed: float
     startup_seconds: float
     averaged_seconds: float
-    per_node: int
+    per_node: float
     least: int
     most: int
     objective: Objective
@@ -125,7 +125,7 @@ def begun(demanded: Floats, rate: float, server: Server, *, now: float) -> Shado
 
 def billed(asked: Counts, server: Server) -> Floats:
     """Replicas that are paid for: nodes are billed whole."""
-    paid: Floats = np.ceil(asked / server.per_node) * server.per_node
+    paid: Floats = np.ceil(asked / server.per_node - 1e-9) * server.per_node
     return paid
 
 

@@ -49,7 +49,7 @@ class Situation:
     infeasible: Mapping[str, str]
     time_to_ready: Mapping[str, float]
     limits: Mapping[str, int]
-    per_node: Mapping[str, int]
+    per_node: Mapping[str, float]
     forecasts: Mapping[str, Forecast | None]
     covered: Mapping[str, float]
     bound_by: Mapping[str, Objective]
@@ -98,7 +98,7 @@ def gather(
     bound_by = accounts.binding(known)
     back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
     learned = {name: known[objective.metric].capacities[name] for name, objective in bound_by.items()}
-    per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
+    per_node = {v.name: pools[v.pool].room_per_node(v) for v in service.variants}
     infeasible = infeasibilities(service, known, per_node)
     ahead = looked_ahead(service, known, bound_by, infeasible, per_node, times, memory, clock)
     memory = replace(
@@ -148,7 +148,7 @@ def with_shares(situation: Situation, shares: Mapping[str, Share]) -> Situation:
     for variant in situation.service.variants:
         if variant.pool in shares:
             most = math.floor(shares[variant.pool].nodes + 1e-9) * situation.per_node[variant.name]
-            limits[variant.name] = min(limits[variant.name], most)
+            limits[variant.name] = min(limits[variant.name], math.floor(most + 1e-9))
     return replace(situation, limits=limits, shares=shares)
 
 
@@ -162,7 +162,7 @@ def looked_ahead(
     known: Mapping[Metric, Account],
     bound_by: Mapping[str, Objective],
     infeasible: Mapping[str, str],
-    per_node: Mapping[str, int],
+    per_node: Mapping[str, float],
     times: "TimesToReady",
     memory: ServiceMemory,
     clock: Clock,
@@ -294,12 +294,13 @@ def lead(service: Service, observation: Observation, times: TimesToReady, clock:
     return max(times.used[name] for name in running or times.used) + clock.tick_seconds
 
 
-def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node: Mapping[str, int]) -> dict[str, str]:
+def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node: Mapping[str, float]) -> dict[str, str]:
     """Variants that can't meet the SLO at any load, fit no node, or are not good enough, each with why."""
     found: dict[str, str] = {}
     for variant in service.variants:
-        if per_node[variant.name] < 1:
-            found[variant.name] = f"a replica's requests do not fit an empty node of pool {variant.pool}"
+        if per_node[variant.name] <= 0:
+            who = "a replica's requests" if variant.pods_per_replica == 1 else "the requests of a group's largest pod"
+            found[variant.name] = f"{who} do not fit an empty node of pool {variant.pool}"
             continue
         if service.min_quality is not None and (variant.quality is None or variant.quality < service.min_quality):
             found[variant.name] = f"its quality {variant.quality} is under quality.min {service.min_quality:g}"

@@ -71,8 +71,13 @@ class Pool:
         """What one more node in use adds to the bill: nothing for one that is paid for whether it is used or not."""
         return 0.0 if self.capacity_type is CapacityType.RESERVED else self.price_per_node_hour
 
+    def room_per_node(self, variant: "Variant") -> float:
+        """How many replicas of this variant a node takes: a fraction where a group of pods needs several nodes, as if
+        each of its pods were as large as the largest; 0 if that one fits no empty node."""
+        return self.replicas_per_node(variant.requests) / variant.pods_per_replica
+
     def replicas_per_node(self, requests: Resources) -> int:
-        """How many replicas with these requests fit one empty node; 0 if none does."""
+        """How many replicas of one pod with these requests fit one empty node; 0 if none does."""
         fits = [
             int(offered / asked)
             for offered, asked in (
@@ -97,13 +102,15 @@ class CapacityPrior:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One way to run a service: a pool, and what one replica is believed to carry there. `quality` (0..1) is the user's
-    own measure of its answers."""
+    own measure of its answers. A replica may be a group of `pods_per_replica` pods on nodes of their own choice;
+    `requests` is then what the largest of them requests."""
 
     name: str
     pool: str
     requests: Resources
     capacity: CapacityPrior | None = None
     quality: float | None = None
+    pods_per_replica: int = 1
 
 
 class Metric(StrEnum):

@@ -229,7 +229,7 @@ def descending(situation: Situation, targets: Mapping[str, int]) -> list[str]:
 
     def price(name: str) -> float:
         pool = situation.pools[situation.service.variant(name).pool]
-        return pool.marginal_price_per_node_hour / max(situation.per_node[name], 1)
+        return pool.marginal_price_per_node_hour / (situation.per_node[name] or 1)
 
     shrinking = [name for name in targets if targets[name] < situation.wanted[name]]
     return sorted(shrinking, key=lambda name: (-price(name), name))

@@ -43,16 +43,24 @@ class KubernetesCluster:
             query.append(("dryRun", "All"))
         return await self._server.request("PATCH", path, query=query, body=manifest, content_type=APPLY)
 
-    async def set_replicas(self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False) -> None:
-        """Server-side apply of spec.replicas on /scale."""
-        body = {
+    async def set_replicas(
+        self, *, kind: str, namespace: str, name: str, replicas: int, force: bool = False, version: str | None = None
+    ) -> None:
+        """Server-side apply of spec.replicas on /scale. With `version` a compare-and-swap: the API server answers an
+        apply on a custom resource's /scale with 500, since it takes autoscaling/v1 for the resource's own group."""
+        body: dict[str, Any] = {
             "apiVersion": "autoscaling/v1",
             "kind": "Scale",
             "metadata": {"name": name, "namespace": namespace},
             "spec": {"replicas": replicas},
         }
         path = RESOURCES[kind].path(namespace=namespace, name=name, subresource="scale")
-        await self._server.request("PATCH", path, query=_apply_query(force=force), body=body, content_type=APPLY)
+        if version is None:
+            await self._server.request("PATCH", path, query=_apply_query(force=force), body=body, content_type=APPLY)
+            return
+        body["metadata"]["resourceVersion"] = version
+        query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
+        await self._server.request("PATCH", path, query=query, body=body, content_type=MERGE)
 
     async def delete(self, *, kind: str, namespace: str, name: str, uid: str) -> None:
         """Delete exactly this object, its dependants in the background; absent is success."""
@@ -130,7 +138,12 @@ class KubernetesCluster:
         token = ""
         while True:
             page = [*query, ("continue", token)] if token else query
-            answer = await self._server.request("GET", resource.path(namespace=namespace), query=page)
+            try:
+                answer = await self._server.request("GET", resource.path(namespace=namespace), query=page)
+            except Absent:
+                if resource.optional:
+                    return []
+                raise
             for item in answer.get("items") or ():
                 items.append({**item, "apiVersion": resource.api_version, "kind": kind})
             token = answer.get("metadata", {}).get("continue") or ""

@@ -8,13 +8,15 @@ MANAGED_SELECTOR: Final = "app.kubernetes.io/managed-by=tightrope"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One kind's address: group ("" is the core group), version, plural; `selector` narrows listings to our objects."""
+    """One kind's address: group ("" is the core group), version, plural; `selector` narrows listings to our objects.
+    Where the definition of an `optional` kind is not installed, there are none of it."""
 
     group: str
     version: str
     plural: str
     namespaced: bool = True
     selector: str | None = None
+    optional: bool = False
 
     @property
     def api_version(self) -> str:
@@ -36,6 +38,9 @@ RESOURCES: Final = {
     "ComputePool": Resource(group="tightrope.dev", version="v1alpha1", plural="computepools", namespaced=False),
     "Deployment": Resource(group="apps", version="v1", plural="deployments"),
     "StatefulSet": Resource(group="apps", version="v1", plural="statefulsets"),
+    "LeaderWorkerSet": Resource(
+        group="leaderworkerset.x-k8s.io", version="v1", plural="leaderworkersets", optional=True
+    ),
     "Pod": Resource(group="", version="v1", plural="pods"),
     "Namespace": Resource(group="", version="v1", plural="namespaces", namespaced=False),
     "Service": Resource(group="", version="v1", plural="services", selector=MANAGED_SELECTOR),
