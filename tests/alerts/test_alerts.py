@@ -186,6 +186,7 @@ def during(begin: float, end: float) -> Course:
         ("TightropeNoCapacity", "CapacityAvailable", "Refused", 10),
         ("TightropeNoCapacity", "RolloutBlocked", "PoolFull", 10),
         ("TightropeMoneyBudget", "CapacityAvailable", "MoneyBudget", 10),
+        ("TightropeMoneyBudget", "BudgetValid", "BudgetInvalid", 10),
         ("TightropeConflict", "Conflict", "OtherWriter", 5),
         ("TightropeConflict", "Conflict", "TargetTaken", 5),
         ("TightropeServiceRefused", "SpecValid", "SpecInvalid", 10),

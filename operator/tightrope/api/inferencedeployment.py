@@ -318,8 +318,8 @@ class InferenceDeploymentSpec(Wire):
         ge=-1000,
         le=1000,
         description=(
-            "Who grows first where a pool is too small for all: the higher one. What runs for the demand of this "
-            "moment is never taken away for another service."
+            "Who grows first where a pool or a namespace's budget is too small for all: the higher one. What runs for "
+            "the demand of this moment is never taken away for another service."
         ),
     )
     quality: Quality | None = Field(None, description="How good answers must be.")

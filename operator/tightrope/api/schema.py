@@ -183,10 +183,11 @@ IntOrPercent = Annotated[
         _is_count_or_percentage,
     ),
 ]
+MONEY_FORM = r"[0-9]{1,6}([.][0-9]{1,6})?"
 Money = Annotated[
     str,
     Field(min_length=1, max_length=20),
-    matching(r"[0-9]{1,6}([.][0-9]{1,6})?", 'must be a decimal number in quotes, such as "0.8048"'),
+    matching(MONEY_FORM, 'must be a decimal number in quotes, such as "0.8048"'),
 ]
 Time = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 Text = Annotated[str, Field(max_length=1024)]

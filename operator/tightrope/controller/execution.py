@@ -14,6 +14,7 @@ from tightrope.api.conditions import Finding
 from tightrope.controller.actuate import Actuator, Outcome
 from tightrope.controller.facts import ClusterFacts
 from tightrope.controller.findings import findings, said
+from tightrope.controller.namespaces import NamespaceBudgets
 from tightrope.controller.orders import Order
 from tightrope.controller.prices import Priced
 from tightrope.controller.roster import Member, Refused, Roster, internal_error
@@ -39,6 +40,7 @@ class Pass:
     observations: Mapping[ServiceKey, Observation] = field(default_factory=dict)
     decisions: Mapping[ServiceKey, Decision] = field(default_factory=dict)
     prices: Priced = field(default_factory=Priced)
+    budgets: NamespaceBudgets = field(default_factory=NamespaceBudgets)
 
 
 class Execution:
@@ -152,6 +154,7 @@ class Execution:
 
 def order_of(done: Pass, member: Member) -> Order:
     key = member.parsed.service.key
+    unkept = done.budgets.invalid.get(key.namespace)
     return Order(
         member=member,
         pools=done.roster.pools,
@@ -160,6 +163,7 @@ def order_of(done: Pass, member: Member) -> Order:
         decision=done.decisions[key],
         snapshot=done.snapshot,
         now=done.now,
+        told=() if unkept is None else (unkept,),
     )
 
 
@@ -169,7 +173,7 @@ def found(order: Order, met: Sequence[Finding]) -> list[Finding]:
         cluster=order.cluster,
         observation=order.observation,
         decision=order.decision,
-        met=met,
+        met=(*order.told, *met),
     )
 
 

@@ -14,7 +14,7 @@ from tightrope.domain.spec import ErrorsObjective, Metric, Objective, Service
 
 _WEIGHT = (
     "SpecValid", "TemplateValid", "NameTaken", "TargetFound", "Conflict", "Writable",
-    "RolloutBlocked", "CapacityAvailable", "MetricsHealthy", "SLOMet",
+    "RolloutBlocked", "BudgetValid", "CapacityAvailable", "MetricsHealthy", "SLOMet",
 )  # fmt: skip
 
 
@@ -26,7 +26,8 @@ def findings(
     decision: Decision,
     met: Sequence[Finding],
 ) -> list[Finding]:
-    """All conditions but Ready. `met` is what the writes ran into; of one type the first counts."""
+    """All conditions but Ready. `met` is what the writes ran into, or what is wrong around the service; of one type the
+    first counts."""
     found: dict[str, Finding] = {"SpecValid": said("SpecValid", True, "Accepted", "the spec can be acted on")}
     for finding in (*met, *workload_findings(service, cluster)):
         found.setdefault(finding.type, finding)

@@ -5,10 +5,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tightrope.api.conditions import Finding
 from tightrope.api.parse import ParsedPool
 from tightrope.controller import manifests
 from tightrope.controller.facts import ClusterFacts, WorkloadState
@@ -23,7 +24,8 @@ APPLIED: Final = "tightrope.dev/applied"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One service's decision with all that is needed to carry it out. `now` is unix seconds."""
+    """One service's decision with all that is needed to carry it out. `now` is unix seconds; `told` is what was found
+    of its namespace."""
 
     member: Member
     pools: Mapping[str, ParsedPool]
@@ -32,6 +34,7 @@ class Order:
     decision: Decision
     snapshot: Snapshot
     now: float
+    told: Sequence[Finding] = ()
 
     @property
     def namespace(self) -> str:

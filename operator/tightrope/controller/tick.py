@@ -18,6 +18,7 @@ from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.facts import ClusterFacts, gather, index
 from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
+from tightrope.controller.namespaces import namespace_budgets
 from tightrope.controller.observe import Freshness, HistoryRead, ServiceFacts, observe
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 from tightrope.controller.prices import PriceBook
@@ -126,7 +127,8 @@ class Tick:
         prices = self._prices.priced(roster.pools, offered, now=now)
         roster = replace(roster, pools=prices.pools)
         with self._part("gather"):
-            seen = Pass(snapshot=snapshot, roster=roster, now=now, prices=prices)
+            budgets = namespace_budgets(snapshot, roster)
+            seen = Pass(snapshot=snapshot, roster=roster, now=now, prices=prices, budgets=budgets)
             gathered = await asyncio.to_thread(self._gathered, seen)
         history = self._earlier(gathered, samples, presets)
         with self._part("observe"):
@@ -223,6 +225,7 @@ class Tick:
                 now=seen.now,
                 tick_seconds=self._period_seconds,
                 metrics_delay_seconds=self._pace.metrics_delay_seconds,
+                budgets=seen.budgets.per_hour,
             )
 
         try:

@@ -166,6 +166,11 @@ def nodes(option: Option, count: int) -> int:
     return math.ceil(count / (option.per_node or 1) - 1e-9)
 
 
+def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """Per variant the larger of two counts: during a switch both fleets hold their nodes."""
+    return {name: max(left.get(name, 0), right.get(name, 0)) for name in {*left, *right}}
+
+
 def carried(ready: Mapping[str, int], capacities: Mapping[str, float]) -> float:
     """Arrivals per second that these ready pods carry together under an even split. A variant of unknown capacity
     is not in `capacities`: it may not lower or raise the figure, and counts for nothing."""

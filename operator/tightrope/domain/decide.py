@@ -8,16 +8,17 @@ through the rails, and return the steps that are safe now. The controller calls 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
-from tightrope.domain import accounts, error_budget, explain, performance
-from tightrope.domain.allocate import replicas_for
+from tightrope.domain import accounts, allowance, error_budget, explain, performance
+from tightrope.domain.allocate import larger, replicas_for
 from tightrope.domain.capacity_room import nodes_used
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.observation import Observation
 from tightrope.domain.plan import BudgetState, Decision, Reason, SetReplicas, VariantBelief
 from tightrope.domain.propose import Proposal, propose
 from tightrope.domain.sharing import Share, Wish, shared
-from tightrope.domain.situation import Clock, Situation, gather, with_room, with_shares
+from tightrope.domain.situation import Clock, Situation, gather, with_allowance, with_room, with_shares
 from tightrope.domain.spec import Metric, Mode, Pool, Service, ServiceKey
 from tightrope.domain.stabilise import MARGIN, stabilised
 
@@ -31,12 +32,14 @@ def decide(
     now: float,
     tick_seconds: float,
     metrics_delay_seconds: float,
+    budgets: Mapping[str, float] | None = None,
 ) -> tuple[dict[ServiceKey, Decision], Memory]:
     """Decisions for every service that has an observation, and the memory for the next tick.
 
     `now` is unix seconds; `tick_seconds` the time to the next call; `metrics_delay_seconds` how far behind a rate is
-    when it is read. Every pool that a variant names must be in `pools` (KeyError otherwise: the controller reports
-    unknown pools before it asks). The same arguments give the same result, in whatever order they come.
+    when it is read. `budgets` is what all services of a namespace may cost together, currency an hour. Every pool that
+    a variant names must be in `pools` (KeyError otherwise: the controller reports unknown pools before it asks). The
+    same arguments give the same result, in whatever order they come.
     """
     clock = Clock(now=now, tick_seconds=tick_seconds, metrics_delay_seconds=metrics_delay_seconds)
     whole = {name: float(pool.max_nodes) for name, pool in pools.items()}
@@ -53,16 +56,34 @@ def decide(
     }
     decisions: dict[ServiceKey, Decision] = {}
     memories: dict[ServiceKey, ServiceMemory] = {}
-    for key, (situation, proposal) in together(alone, pools).items():
+    for key, (situation, proposal) in together(alone, pools, budgets or {}).items():
         decisions[key], memories[key] = decide_one(situation, proposal)
     return decisions, Memory(services=memories)
 
 
+Proposed: TypeAlias = dict[ServiceKey, tuple[Situation, Proposal]]
+
+
 def together(
-    alone: Mapping[ServiceKey, Situation], pools: Mapping[str, Pool]
-) -> dict[ServiceKey, tuple[Situation, Proposal]]:
-    """Every service's proposal as far as the pools have room for all of them, and what each may take of them."""
+    alone: Mapping[ServiceKey, Situation], pools: Mapping[str, Pool], budgets: Mapping[str, float]
+) -> Proposed:
+    """Every service's proposal as far as the pools and the budgets of namespaces allow for all of them."""
     proposals = {key: propose(situation) for key, situation in alone.items()}
+    found = within_pools(alone, proposals, pools)
+    granted = allowance.dealt_out(found, budgets)
+    if not granted:
+        return found
+    limited = {key: with_allowance(alone[key], granted[key]) for key in granted}
+    proposals |= {key: propose(situation) for key, situation in limited.items()}
+    # Whoever may not spend as much takes less of the pools: others may have that.
+    return within_pools({**alone, **limited}, proposals, pools)
+
+
+def within_pools(
+    alone: Mapping[ServiceKey, Situation], proposals: Mapping[ServiceKey, Proposal], pools: Mapping[str, Pool]
+) -> Proposed:
+    """These proposals as far as the pools have room for all of them, and what each may take of them."""
+    proposals = dict(proposals)
     wishes = {key: wish_of(situation, proposals[key]) for key, situation in alone.items()}
 
     def again(key: ServiceKey, nodes: Mapping[str, Share]) -> Wish:
@@ -76,7 +97,7 @@ def together(
     for wish in wishes.values():
         for name, nodes in wish.wished.items():
             used[name] += nodes
-    found: dict[ServiceKey, tuple[Situation, Proposal]] = {}
+    found: Proposed = {}
     for key, situation in alone.items():
         free = {name: pools[name].max_nodes - used[name] + wishes[key].wished.get(name, 0.0) for name in pools}
         mine = with_shares(with_room(situation, free), shares[key])
@@ -223,11 +244,6 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
             bound_by=situation.bound_by[name].metric if name in situation.bound_by else None,
         )
     return found
-
-
-def larger(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    """Per variant the larger of two counts: during a switch both fleets hold their nodes."""
-    return {name: max(left.get(name, 0), right.get(name, 0)) for name in {*left, *right}}
 
 
 def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:

@@ -78,12 +78,22 @@ def budget_clause(situation: Situation, mix: Mix, covered: float) -> str:
     budget = situation.service.budget_per_hour
     if budget is None or not (mix.capped or mix.cost_per_hour > budget):
         return ""
-    said = f"; budget.perHour allows {money(budget, situation)}"
+    said = f"; {budget_in_words(budget, situation)}"
     if mix.cost_per_hour > budget:
         said += f", and {'replicas.min asks for' if mix.over_budget else 'what runs already is'} more"
     if not mix.capped:
         return said
     return f"{said}, and {100.0 * predicted_attainment(situation, mix, covered):.1f}% would be good at {covered:.1f}/s"
+
+
+def budget_in_words(budget: float, situation: Situation) -> str:
+    """Whose budget it is, and what it allows."""
+    share = situation.allowance
+    if share is None:
+        return f"budget.perHour allows {money(budget, situation)}"
+    namespace = situation.service.key.namespace
+    whole = f"of the {money(share.of, situation)} of namespace {namespace}"
+    return f"{whole} {money(budget, situation)} are its share among {share.services} services"
 
 
 def budget_sentence(situation: Situation, mix: Mix, covered: float) -> str:

@@ -30,12 +30,22 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a service may cost of its namespace's budget, and among how many that is shared; currency an hour."""
+
+    per_hour: float
+    of: float
+    services: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """One service now. Maps are by variant name; every variant of the service is in each of them, except that
     `capacities` has only variants whose capacity is known and feasible. Capacities are arrivals per second per
     replica; `covered` is arrivals per second that must be carried if that variant is in the mix. `bound_by` is the
     objective that leaves a variant the least capacity. `scheduled` is the schedule that raises `min` now,
-    `shares` what it may hold of pools that are too small for all services."""
+    `shares` what it may hold of pools that are too small for all services, `allowance` what it may cost of a budget
+    that is too small for all services of its namespace."""
 
     service: Service
     pools: Pools
@@ -55,6 +65,7 @@ class Situation:
     bound_by: Mapping[str, Objective]
     scheduled: schedules.InForce | None = None
     shares: Mapping[str, Share] = field(default_factory=dict)
+    allowance: Allowance | None = None
 
     @property
     def now(self) -> float:
@@ -150,6 +161,14 @@ def with_shares(situation: Situation, shares: Mapping[str, Share]) -> Situation:
             most = math.floor(shares[variant.pool].nodes + 1e-9) * situation.per_node[variant.name]
             limits[variant.name] = min(limits[variant.name], math.floor(most + 1e-9))
     return replace(situation, limits=limits, shares=shares)
+
+
+def with_allowance(situation: Situation, allowance: Allowance) -> Situation:
+    """The same with a budget of no more than this; its own stays where it is the smaller one."""
+    service = situation.service
+    if service.budget_per_hour is not None and service.budget_per_hour <= allowance.per_hour:
+        return situation
+    return replace(situation, service=replace(service, budget_per_hour=allowance.per_hour), allowance=allowance)
 
 
 def planning_capacities(learned: Mapping[str, LearnedCapacity], infeasible: Mapping[str, str]) -> dict[str, float]:
