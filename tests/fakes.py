@@ -13,6 +13,7 @@ import wire
 
 from tightrope.controller.store import Store
 from tightrope.ports import (
+    GATEWAY,
     ClusterUnavailable,
     MetricsSnapshot,
     MetricsUnavailable,
@@ -21,6 +22,7 @@ from tightrope.ports import (
     PodKey,
     PodSample,
     PriceSnapshot,
+    ServiceName,
     WriteConflict,
     WriteRefused,
 )
@@ -54,6 +56,7 @@ class FakeMetrics:
         self.histories = 0
         self.offers: dict[str, list[Offer]] = {}
         self.asked_prices: list[list[str]] = []
+        self.gateway: dict[ServiceName, float] | None = None
 
     async def prices(self, sources: Sequence[str]) -> PriceSnapshot:
         self.asked_prices.append(list(sources))
@@ -66,7 +69,10 @@ class FakeMetrics:
             failures = {(preset, signal): self.down for preset in presets for signal in ("arrivals", "latency")}
             return MetricsSnapshot(at=self.at, pods={}, failures=failures, metric_names=names(presets))
         pods = {preset: self.samples.get(preset, {}) for preset in presets}
-        return MetricsSnapshot(at=self.at, pods=pods, metric_names=names(presets))
+        known = names(presets)
+        if self.gateway is not None:
+            known[GATEWAY] = "gateway_requests_total"
+        return MetricsSnapshot(at=self.at, pods=pods, metric_names=known, gateway=self.gateway or {})
 
     async def history(
         self, presets: Sequence[str], *, start: float, end: float, step_seconds: float

@@ -91,7 +91,7 @@ class Operation:
             arrivals=rate,
             latency=((0.3, good), (float("inf"), rate)),
             errors=0.0,
-            in_flight=1.0,
+            in_flight=min(rate, 1.0),
             newest_sample_at=self.clock.at,
         )
 

@@ -5,12 +5,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 
 class PodKey(NamedTuple):
     namespace: str
     pod: str
+
+
+class ServiceName(NamedTuple):
+    """A Kubernetes Service, as whatever stands in front of it names it."""
+
+    namespace: str
+    name: str
+
+
+GATEWAY: Final = ("gateway", "requests")
+"""Under which preset and signal failures and names of the gateway's counter are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +49,15 @@ class PodSample:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSnapshot:
     """One tick's samples of every pod, by preset. `failures` maps (preset, signal) to why a query failed; a failed
-    query says nothing about its pods. `metric_names` maps (preset, signal) to the metric asked for, for messages."""
+    query says nothing about its pods. `metric_names` maps (preset, signal) to the metric asked for, for messages.
+    `gateway` is requests per second by Service, as counted in front of it; both maps have `GATEWAY` where that is
+    asked for."""
 
     at: float
     pods: Mapping[str, Mapping[PodKey, PodSample]]
     failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
     metric_names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    gateway: Mapping[ServiceName, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,11 @@ def test_defaults_are_visible_and_the_same_on_both_sides(server: ApiServer, name
     assert found["spec"]["mode"] == "Auto"
     assert found["spec"]["metrics"] == {"preset": "generic"}
     assert found["spec"]["rollout"] == {"maxSurge": "25%", "maxUnavailable": 0, "minReadySeconds": 0}
-    assert found["spec"]["behavior"]["descent"] == {"window": "1m", "percentPerMinute": 50}
+    assert found["spec"]["behavior"]["descent"] == {
+        "window": "1m",
+        "idleWindow": "10m",
+        "percentPerMinute": 50,
+    }
     assert found["spec"]["slo"]["window"] == "28d"
     bare = service_wire(metadata=found["metadata"])
     assert parse_service(found).service == parse_service(bare).service

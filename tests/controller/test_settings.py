@@ -56,6 +56,15 @@ def test_leader_worker_sets_are_watched_only_where_that_is_said() -> None:
     assert "write on where LeaderWorkerSets" in complaint({"leader_worker_sets": "true"})
 
 
+def test_what_counts_in_front_of_services_is_the_admins_and_nothing_by_default() -> None:
+    assert parse(flags={}, environment=URL).gateway.requests_total is None
+    flags = {"gateway_requests_total": "istio_requests_total", "gateway_service_label": "destination_service_name"}
+    gateway = parse(flags=flags, environment=URL).gateway
+    assert (gateway.requests_total, gateway.namespace_label) == ("istio_requests_total", "namespace")
+    assert gateway.service_label == "destination_service_name"
+    assert "TIGHTROPE_GATEWAY_REQUESTS_TOTAL is 'a-b'" in complaint(TIGHTROPE_GATEWAY_REQUESTS_TOTAL="a-b")
+
+
 def test_leader_election_is_on_unless_it_is_said_to_be_off() -> None:
     assert parse(flags={}, environment=URL).leader_election
     assert not parse(flags={"leader_election": "off"}, environment=URL).leader_election

@@ -49,13 +49,13 @@ def states(draw: st.DrawFn) -> VariantState:
 
 @st.composite
 def services(draw: st.DrawFn) -> Service:
-    low = draw(st.integers(1, 10))
+    low = draw(st.integers(0, 10))
     prior = st.one_of(
         st.none(), st.builds(CapacityPrior, rate_per_second=st.floats(0.1, 1e4), at_seconds=st.floats(0.01, 10))
     )
     return build.service(
         min_replicas=low,
-        max_replicas=draw(st.integers(low, 60)),
+        max_replicas=draw(st.integers(max(low, 1), 60)),
         variants=(build.variant("cpu", capacity=draw(prior)), build.variant("gpu", capacity=draw(prior))),
         behavior=Behavior(
             descent_window_seconds=draw(st.floats(0, 600)), descent_percent_per_minute=draw(st.floats(1, 1000))
@@ -69,6 +69,7 @@ def situations(draw: st.DrawFn) -> tuple[Service, Observation]:
     seen = Observation(
         at=1000.0,
         demand=draw(signals),
+        gateway_demand=draw(signals),
         variants={"cpu": draw(states()), "gpu": draw(states())},
         outcomes=draw(st.one_of(st.none(), st.just(build.outcomes(total, total * draw(st.floats(0, 1)))))),
     )

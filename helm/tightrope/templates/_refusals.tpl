@@ -33,6 +33,11 @@ what is allowed; anything about the form of a text is refused here, with what to
 {{- $wrong = append $wrong (printf "operator.generic.%s is %q: write a Prometheus name: letters, digits, _ and :, not starting with a digit" $key $value) -}}
 {{- end -}}
 {{- end -}}
+{{- range $key, $value := .Values.operator.gateway -}}
+{{- if not (or (regexMatch $metric $value) (and (eq $value "") (eq $key "requestsTotal"))) -}}
+{{- $wrong = append $wrong (printf "operator.gateway.%s is %q: write a Prometheus name: letters, digits, _ and :, not starting with a digit" $key $value) -}}
+{{- end -}}
+{{- end -}}
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$" .Values.serviceAccount.name) -}}
 {{- $wrong = append $wrong (printf "serviceAccount.name is %q: write lower-case letters, digits, - and ., as in tightrope, or leave it empty" .Values.serviceAccount.name) -}}
 {{- end -}}

@@ -106,7 +106,15 @@ class MetricsSource(Wire):
 class Replicas(Wire):
     """How many replicas there may be, over all variants."""
 
-    min: int = Field(1, ge=1, le=MAX_REPLICAS, description="Never fewer replicas than this.")
+    min: int = Field(
+        1,
+        ge=0,
+        le=MAX_REPLICAS,
+        description=(
+            "Never fewer replicas than this. With 0 none runs after behavior.descent.idleWindow without a request, if "
+            "the operator has a gateway's counter to see the next one (--gateway-requests-total)."
+        ),
+    )
     max: int = Field(ge=1, le=MAX_REPLICAS, description="Never more replicas than this, also during a switch.")
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.min <= self.max", "min must not be greater than max", lambda replicas: replicas.min <= replicas.max),
@@ -209,6 +217,9 @@ class Descent(Wire):
 
     window: Annotated[Duration, between("0s", "24h")] = Field(
         "1m", description="Remove only what was not needed at any moment of this stretch of time."
+    )
+    idle_window: Annotated[Duration, between("1m", "24h")] = Field(
+        "10m", description="With replicas.min 0: how long no request must come before the last replica goes."
     )
     percent_per_minute: float = Field(
         50, gt=0, le=100, description="The most of the ready replicas, in percent, that may go in one minute."

@@ -237,6 +237,7 @@ def _behavior(spec: InferenceDeploymentSpec) -> domain.Behavior:
         descent_percent_per_minute=spec.behavior.descent.percent_per_minute,
         switch_min_dwell_seconds=parse_duration(spec.behavior.switch.min_dwell),
         switch_min_savings_percent=spec.behavior.switch.min_savings_percent,
+        idle_window_seconds=parse_duration(spec.behavior.descent.idle_window),
     )
 
 

@@ -68,6 +68,11 @@ def run(
     generic_itl_histogram: Annotated[
         str | None, _flag("Preset generic: histogram of gaps between tokens, in seconds [none].")
     ] = None,
+    gateway_requests_total: Annotated[
+        str | None, _flag("For replicas.min 0: counter of requests in front of services [none].")
+    ] = None,
+    gateway_namespace_label: Annotated[str | None, _flag("Its label with the namespace [namespace].")] = None,
+    gateway_service_label: Annotated[str | None, _flag("Its label with the name of the Service [service].")] = None,
 ) -> None:
     """Run the operator. Every flag can be set as TIGHTROPE_<FLAG> in the environment instead."""
     flags = dict(locals())

@@ -12,9 +12,18 @@ from typing import TypeVar
 from tightrope.controller import buckets
 from tightrope.controller.attribution import Attribution, Owner, WorkloadKey
 from tightrope.controller.signals import Reading, Samples, number, problem, total
-from tightrope.domain.observation import Known, Missing, Observation, Outcomes, Signal, VariantState, describe
+from tightrope.domain.observation import (
+    NO_GATEWAY,
+    Known,
+    Missing,
+    Observation,
+    Outcomes,
+    Signal,
+    VariantState,
+    describe,
+)
 from tightrope.domain.spec import ErrorsObjective, Metric, Objective, Service, ServiceKey
-from tightrope.ports import MetricsSnapshot, PodHistory, PodKey
+from tightrope.ports import GATEWAY, MetricsSnapshot, PodHistory, PodKey, ServiceName
 
 Value = TypeVar("Value")
 
@@ -162,14 +171,14 @@ class _View:
 
     def observation(self) -> Observation:
         reading, service = self.reading(), self.facts.service
-        leading = service.objective.metric
+        leading, gateway = service.objective.metric, self.gateway_demand()
         missing = problem(reading, leading)
         errors = total(reading, "errors")
         found = {one.metric: less_errors(one, judged(reading, one), errors, service) for one in service.objectives}
         outcomes = found.pop(leading)
         return Observation(
             at=self.now,
-            demand=total(reading, "arrivals"),
+            demand=self.demand(reading, gateway),
             variants={variant.name: self.variant(variant.name) for variant in service.variants},
             outcomes=None if isinstance(outcomes, Missing) else outcomes,
             outcomes_missing=outcomes.reason if isinstance(outcomes, Missing) else None,
@@ -179,7 +188,26 @@ class _View:
             threshold_note=threshold_notes(reading, service),
             further_outcomes=found,
             history_awaited=self.facts.history_awaited,
+            gateway_demand=gateway,
         )
+
+    def demand(self, reading: Reading, gateway: Signal) -> Signal:
+        """As the pods count it. Where none serves and none needs to, what stands in front counts for them."""
+        resting = not reading.serving and self.facts.service.min_replicas == 0
+        return gateway if resting and isinstance(gateway, Known) else total(reading, "arrivals")
+
+    def gateway_demand(self) -> Signal:
+        """As what stands in front counts it, by the name of the service, which its Kubernetes Service has too."""
+        metrics, key = self.metrics, self.facts.service.key
+        if GATEWAY in metrics.failures:
+            return Missing(reason=metrics.failures[GATEWAY])
+        if GATEWAY not in metrics.metric_names:
+            return Missing(reason=NO_GATEWAY)
+        seen = metrics.gateway.get(ServiceName(key.namespace, key.name))
+        if seen is None:
+            name = metrics.metric_names[GATEWAY]
+            return Missing(reason=f"metric {name} has no series for {key}: does a request to it pass the gateway?")
+        return Known(value=seen, at=metrics.at)
 
     def variant(self, name: str) -> VariantState:
         reading = self.reading(name)

@@ -35,6 +35,15 @@ class GenericMetrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayMetrics:
+    """What counts requests in front of services, and by which labels; None where nothing does."""
+
+    requests_total: str | None = None
+    namespace_label: str = "namespace"
+    service_label: str = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Durations are in seconds. `kubeconfig` None means the pod's own service account, else KUBECONFIG;
     `lease_namespace` None the pod's own namespace, else `tightrope-system`. Without `namespaces` the whole cluster is
@@ -59,6 +68,7 @@ class Settings:
     log_level: str = "info"
     generic: GenericMetrics = field(default_factory=GenericMetrics)
     leader_worker_sets: bool = False
+    gateway: GatewayMetrics = field(default_factory=GatewayMetrics)
 
     @property
     def metrics_delay_seconds(self) -> float:
@@ -117,15 +127,17 @@ def parse(*, flags: Mapping[str, str | None], environment: Mapping[str, str]) ->
         values |= read(name, lambda raw, advice=advice: _on_or_off(raw, advice))  # type: ignore[misc]
     values |= read("lease_namespace", _namespace)
     values |= read("namespaces", _namespaces) | read("paused", _paused)
-    generic: dict[str, Any] = {}
-    for part in fields(GenericMetrics):
-        for value in read(f"generic_{part.name}", _metric_name).values():
-            generic[part.name] = value
+
+    def names(kind: str, of: type[GenericMetrics] | type[GatewayMetrics]) -> dict[str, Any]:
+        found = {part.name: read(f"{kind}_{part.name}", _metric_name) for part in fields(of)}
+        return {name: value for name, read_ in found.items() for value in read_.values()}
+
+    generic, gateway = names("generic", GenericMetrics), names("gateway", GatewayMetrics)
     if "prometheus_url" not in values and not problems:
         problems.append(f"{variable('prometheus_url')} is not set: write the base URL, as in http://prometheus:9090")
     if problems:
         raise SettingsInvalid("\n".join(problems))
-    return Settings(**values, generic=GenericMetrics(**generic))
+    return Settings(**values, generic=GenericMetrics(**generic), gateway=GatewayMetrics(**gateway))
 
 
 def _url(raw: str) -> str:

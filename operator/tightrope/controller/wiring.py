@@ -16,7 +16,7 @@ from typing import Final
 from tightrope import __version__
 from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster, KubernetesLease
 from tightrope.adapters.kubernetes.resources import RESOURCES
-from tightrope.adapters.prometheus import Connection, GenericNames, PrometheusMetrics
+from tightrope.adapters.prometheus import Connection, GatewayNames, GenericNames, PrometheusMetrics
 from tightrope.controller import handlers
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution
@@ -172,6 +172,11 @@ def prometheus(settings: Settings, clock: SystemClock) -> PrometheusMetrics:
             status_label=names.status_label,
             ttft_histogram=names.ttft_histogram,
             itl_histogram=names.itl_histogram,
+        ),
+        gateway=GatewayNames(
+            requests_total=settings.gateway.requests_total,
+            namespace_label=settings.gateway.namespace_label,
+            service_label=settings.gateway.service_label,
         ),
     )
 

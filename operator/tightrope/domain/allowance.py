@@ -9,8 +9,8 @@ allowance. Nothing that demand still needs is taken away: a budget stops growth,
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tightrope.domain.allocate import cost_per_hour, larger
-from tightrope.domain.propose import Proposal, propose, unpriced_options
+from tightrope.domain.allocate import larger
+from tightrope.domain.propose import Proposal, cost_of, propose
 from tightrope.domain.situation import Allowance, Situation, with_allowance
 from tightrope.domain.spec import Mode, ServiceKey
 
@@ -75,5 +75,4 @@ def spent(situation: Situation, proposal: Proposal) -> float:
     counts = dict(situation.wanted)
     if situation.service.mode is Mode.AUTO:
         counts = larger(counts, proposal.plan)
-    options = {option.name: option for option in unpriced_options(situation)}
-    return cost_per_hour((options[name], count) for name, count in counts.items())
+    return cost_of(situation, counts)

@@ -189,7 +189,7 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
         further_budgets=budgets,
         beyond_replicas=accounts.beyond_replicas(memory.accounts),
         money_budget=proposal.money_budget,
-        switching=frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
+        switching=bool(proposal.plan) and frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
         blind=situation.blind,
         no_feasible_variant=explain.no_capacity_sentence(situation, ())
         if proposal.reason is Reason.NO_FEASIBLE_VARIANT

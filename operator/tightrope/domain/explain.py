@@ -137,6 +137,7 @@ LEADS: Mapping[Reason, str] = {
     Reason.POOL_FULL: "The pools have no more room",
     Reason.SCHEDULED_MINIMUM: "At the minimum of a schedule",
     Reason.MONEY_BUDGET: "At the budget in money",
+    Reason.FROM_ZERO: "From zero",
 }
 
 

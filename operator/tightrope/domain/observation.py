@@ -36,6 +36,7 @@ class Stale:
 Signal: TypeAlias = Known | Missing | Stale
 
 NOTHING_FINISHED: Final = "no finished requests were seen"
+NO_GATEWAY: Final = "no gateway counts its requests (the operator's --gateway-requests-total)"
 
 
 def lower_bound(signal: Signal) -> float | None:
@@ -110,7 +111,8 @@ class Observation:
     unknown, with `outcomes_missing` saying why; `outcome_history` adds the finished requests of earlier stretches (a
     list of (start, seconds, Outcomes)) when history was re-read: at start, and after an outage. These are judged by the
     leading objective; `further_outcomes` and `further_history` by the others. `history_awaited` says that earlier
-    stretches are still being read for the first time: nothing can be said of a window yet.
+    stretches are still being read for the first time: nothing can be said of a window yet. `gateway_demand` is arrivals
+    per second as whatever stands in front of the service counts them: known also while no pod is there to count.
     """
 
     at: float
@@ -127,6 +129,7 @@ class Observation:
     further_outcomes: Mapping[Metric, Outcomes | Missing] = field(default_factory=dict)
     further_history: Mapping[Metric, tuple[tuple[float, float, Outcomes], ...]] = field(default_factory=dict)
     history_awaited: bool = False
+    gateway_demand: Signal = field(default_factory=lambda: Missing(reason=NO_GATEWAY))
 
     def judged_by(self, metric: Metric, service: Service) -> Outcomes | Missing:
         """What finished, as the service's objective of this metric judges it."""

@@ -36,6 +36,9 @@ class Reason(StrEnum):
     POOL_FULL = "PoolFull"
     SCHEDULED_MINIMUM = "ScheduledMinimum"
     MONEY_BUDGET = "MoneyBudget"
+    IDLE = "Idle"
+    FROM_ZERO = "FromZero"
+    HOLD_AWAKE = "HoldAwake"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

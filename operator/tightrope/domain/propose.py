@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tightrope.domain import accounts, explain
+from tightrope.domain import accounts, explain, zero
 from tightrope.domain.allocate import NO_LIMIT, Bounds, Mix, Option, candidates, carried, priced
 from tightrope.domain.observation import Known, VariantState
 from tightrope.domain.plan import Alternative, Reason
@@ -44,6 +44,9 @@ class Proposal:
 
 def propose(situation: Situation) -> Proposal:
     """The best plan now. Never raises; with nothing to go by it proposes what runs already."""
+    rest = zero.resting(situation)
+    if rest is not None:
+        return at_rest(situation, rest)
     options = options_of(situation)
     at_risk = slo_at_risk(situation)
     if at_risk is not None:
@@ -67,6 +70,19 @@ def propose(situation: Situation) -> Proposal:
         money_budget=explain.budget_sentence(situation, chosen, covered) if chosen.capped else None,
     )
     return utilisation_fallback(situation, proposal)
+
+
+def at_rest(situation: Situation, why: str) -> Proposal:
+    """Nothing runs until demand returns."""
+    nothing = priced({}, {}, 0.0)
+    return Proposal(
+        plan={},
+        targets={},
+        reason=Reason.IDLE,
+        message=f"{why}; no replica runs until one does, for {explain.money(nothing.cost_per_hour, situation)}.",
+        cost_per_hour=nothing.cost_per_hour,
+        covered=0.0,
+    )
 
 
 def options_of(situation: Situation) -> tuple[Option, ...]:
@@ -140,7 +156,7 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     """The mix to follow, why (STEADY where the set stays), and why cheaper mixes were passed over (by mix label)."""
     best, previous = mixes[0], situation.previous_plan
     if previous is None:
-        return best, Reason.FIRST_PLAN, {}
+        return best, Reason.FROM_ZERO if zero.asleep(situation) else Reason.FIRST_PLAN, {}
     staying = [option for option in options if option.name in previous]
     stays = candidates(staying, bounds_of(situation.service))
     same_set = [mix for mix in stays if mix.variants == frozenset(previous)] or list(stays)
@@ -245,10 +261,10 @@ def without_capacities(situation: Situation) -> Proposal:
 
 
 def least_of(usable: Sequence[str], situation: Situation) -> dict[str, int]:
-    """`min` replicas on the first of these variants, and on the next one where its pool has no room for more."""
+    """`min` replicas, or one, on the first of these variants, and on the next where its pool has no room for more."""
     plan: dict[str, int] = {}
     for name in usable:
-        count = min(situation.service.min_replicas - sum(plan.values()), situation.limits[name])
+        count = min(max(situation.service.min_replicas, 1) - sum(plan.values()), situation.limits[name])
         if count > 0:
             plan[name] = count
     return plan

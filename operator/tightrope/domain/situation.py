@@ -251,8 +251,8 @@ def elapsed(memory: ServiceMemory, clock: Clock) -> float:
 
 
 def remembered_demand(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
-    """Demand samples of the last half hour (longer if the descent window is), with re-read history merged in."""
-    keep = max(DEMAND_MEMORY_SECONDS, service.behavior.descent_window_seconds)
+    """Demand samples of the last half hour (longer if a window of the behaviour is), with re-read history merged in."""
+    keep = max(DEMAND_MEMORY_SECONDS, service.behavior.descent_window_seconds, service.behavior.idle_window_seconds)
     newest = memory.demand[-1][0] if memory.demand else -math.inf
     seen = ((observation.at, observation.demand.value),) if isinstance(observation.demand, Known) else ()
     if observation.demand_history or observation.at <= newest:

@@ -155,12 +155,14 @@ Objective: TypeAlias = LatencyObjective | ErrorsObjective
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behavior:
-    """How fast a plan may descend, and what a switch of the mix must be worth."""
+    """How fast a plan may descend, how long nothing must come before the last replica goes where `min` is 0, and what
+    a switch of the mix must be worth."""
 
     descent_window_seconds: float = 60.0
     descent_percent_per_minute: float = 50.0
     switch_min_dwell_seconds: float = 600.0
     switch_min_savings_percent: float = 5.0
+    idle_window_seconds: float = 600.0
 
 
 class Times(Protocol):

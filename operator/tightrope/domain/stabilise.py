@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from tightrope.domain import zero
 from tightrope.domain.allocate import carried, replicas_for
 from tightrope.domain.explain import mix_label
 from tightrope.domain.observation import Known
@@ -179,7 +180,8 @@ def make_before_break(situation: Situation, proposal: Proposal) -> Proposal:
     targets = {name: proposal.targets.get(name, 0) for name in situation.wanted}
     after = {name: min(situation.ready[name], max(targets[name], situation.wanted[name])) for name in targets}
     held = []
-    for name in descending(situation, targets):
+    # A plan of nothing carries nothing: no demand is left that anybody could break.
+    for name in descending(situation, targets) if proposal.plan else ():
         floor = kept_ready(situation, proposal, after, name, targets[name])
         if floor > targets[name]:
             targets[name] = min(floor, situation.wanted[name])
@@ -255,6 +257,14 @@ def must_carry(situation: Situation, proposal: Proposal) -> float:
     return min(demand, planned) if planned > 0 else demand
 
 
+def held_awake(situation: Situation, proposal: Proposal) -> Proposal:
+    """A service that would rest, if only something saw its demand return."""
+    why = zero.held_awake(situation)
+    if why is None or any(proposal.targets.get(name, 0) != wanted for name, wanted in situation.wanted.items()):
+        return proposal
+    return replace(proposal, reason=Reason.HOLD_AWAKE, message=why)
+
+
 def bounds(situation: Situation, proposal: Proposal) -> Proposal:
     """Never over `max` and never under `min`, over all variants together, whatever came before.
 
@@ -313,6 +323,7 @@ RAILS: tuple[Rail, ...] = (
     rate_limit,
     make_before_break,  # after everything that lowers by less, so that it judges the final descent
     switch_room,  # over the bridge, which may have filled all the room there is
+    held_awake,  # only where nothing else moves
     paused_descents,  # over every rail that lowers, under the spec's own bounds
     other_writer,  # over the decision's own wishes, under the user's commands
     bounds,

@@ -15,6 +15,7 @@ from prometheus_api_client import PrometheusConnect
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from urllib3 import Retry
 
+from tightrope.adapters.prometheus.gateway import GatewayNames, gateway_demand, gateway_query
 from tightrope.adapters.prometheus.presets import HISTOGRAMS, Preset, TargetLabels
 from tightrope.adapters.prometheus.presets.generic import GenericNames
 from tightrope.adapters.prometheus.prices import price_queries, price_snapshot
@@ -37,7 +38,17 @@ from tightrope.adapters.prometheus.samples import (
     pod_of,
 )
 from tightrope.adapters.prometheus.session import CheckedSession, Connection, QueryFailed
-from tightrope.ports import Clock, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, PodSample, PriceSnapshot
+from tightrope.ports import (
+    GATEWAY,
+    Clock,
+    MetricsSnapshot,
+    MetricsUnavailable,
+    PodHistory,
+    PodKey,
+    PodSample,
+    PriceSnapshot,
+    ServiceName,
+)
 
 _ATTEMPTS: Final = 3
 _SHORTEST_WAIT: Final = 0.05  # with less time left there is no point in asking
@@ -56,12 +67,14 @@ class PrometheusMetrics:
         rate_window_seconds: float = 60.0,
         labels: TargetLabels | None = None,
         generic: GenericNames | None = None,
+        gateway: GatewayNames | None = None,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._window = rate_window_seconds
         self._labels = labels or TargetLabels()
         self._presets = catalogue(self._labels, generic or GenericNames())
+        self._gateway = gateway or GatewayNames()
         self._session = CheckedSession(connection, monotonic=clock.monotonic)
         self._prometheus = PrometheusConnect(
             url=connection.url.rstrip("/"), session=self._session, retry=Retry(total=0, redirect=0)
@@ -79,6 +92,9 @@ class PrometheusMetrics:
         """Samples of all pods for these presets; whatever failed is in `failures`, by preset and signal."""
         chosen = [self._presets[name] for name in sorted(set(presets)) if name in self._presets]
         queries = snapshot_queries(chosen, self._labels, self._window)
+        in_front = gateway_query(self._gateway, self._window)
+        if queries and in_front is not None:
+            queries.append(in_front)
         answers = await self._ask(queries, self._connection.timeout_seconds)
         # Ten thousand pods take seconds to sort: the event loop serves probes and watches meanwhile.
         return await asyncio.to_thread(self._snapshot, presets, chosen, list(zip(queries, answers, strict=True)))
@@ -165,6 +181,7 @@ class PrometheusMetrics:
         used = [preset.name for preset in chosen]
         own: dict[str, dict[PodKey, Gathered]] = {name: {} for name in used}
         shared: dict[PodKey, Gathered] = {}
+        in_front: Mapping[ServiceName, float] = {}
         failures = {
             (name, signal): f"there is no preset {name!r}: write one of {', '.join(sorted(self._presets))}"
             for name in set(asked) - set(used)
@@ -173,6 +190,8 @@ class PrometheusMetrics:
         for query, answer in answers:
             if isinstance(answer, QueryFailed):
                 failures |= {(name, query.signal): str(answer) for name in _concerned(query, used)}
+            elif (query.preset, query.signal) == GATEWAY:
+                in_front = gateway_demand(self._gateway, answer)
             else:
                 gather(query, answer, shared if query.preset is None else own[query.preset])
         times = [at for _, answer in answers if isinstance(answer, list) and (at := evaluated_at(answer)) is not None]
@@ -183,6 +202,7 @@ class PrometheusMetrics:
             metric_names={
                 (name, query.signal): query.metric for query, _ in answers for name in _concerned(query, used)
             },
+            gateway=in_front,
         )
 
 

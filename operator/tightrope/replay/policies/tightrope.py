@@ -66,6 +66,7 @@ def observation(seat: Seat, epoch: float, service: Service) -> Observation:
     """What the controller would see: rates over its window, Missing where no scrape says. `epoch` is when the replay
     began, in unix seconds."""
     now, metrics, names = epoch + seat.now, seat.metrics, list(seat.variants)
+    arrivals = signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS), now)
     seen = outcomes(metrics, service, service.objective.metric)
     further = {
         one.metric: outcomes(metrics, service, one.metric) or Missing(reason=UNSCRAPED)
@@ -73,7 +74,7 @@ def observation(seat: Seat, epoch: float, service: Service) -> Observation:
     }
     return Observation(
         at=now,
-        demand=signal(metrics.rate("arrivals", RATE_WINDOW_SECONDS), now),
+        demand=arrivals,
         variants={name: state(seat, name, epoch, service) for name in names},
         outcomes=seen,
         outcomes_missing=None if seen else UNSCRAPED,
@@ -81,6 +82,8 @@ def observation(seat: Seat, epoch: float, service: Service) -> Observation:
         in_flight=signal(metrics.gauge("in_flight"), now),
         p99_seconds=signal(metrics.quantile(0.99, RATE_WINDOW_SECONDS), now),
         further_outcomes=further,
+        # The replay counts requests before any replica has them, as a gateway does.
+        gateway_demand=arrivals,
     )
 
 
