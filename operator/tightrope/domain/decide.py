@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tightrope.domain import accounts, allowance, error_budget, explain, performance
+from tightrope.domain import accounts, allocate, allowance, error_budget, explain, performance
 from tightrope.domain.allocate import larger, replicas_for
 from tightrope.domain.capacity_room import nodes_used
 from tightrope.domain.memory import Memory, ServiceMemory
@@ -112,6 +112,8 @@ def wish_of(situation: Situation, proposal: Proposal) -> Wish:
     for variant in service.variants:
         capacity = situation.capacities.get(variant.name, 0.0) * situation.per_node[variant.name]
         carried[variant.pool] = max(carried.get(variant.pool, 0.0), capacity)
+    demand = proposal.covered or situation.least_covered
+    planned = allocate.carried(proposal.plan, situation.capacities)
     return Wish(
         key=service.key,
         priority=service.priority,
@@ -119,7 +121,8 @@ def wish_of(situation: Situation, proposal: Proposal) -> Wish:
         wished=own_nodes(service, pools, larger(situation.wanted, proposal.plan)),
         needed=own_nodes(service, pools, needed_now(situation, proposal)),
         per_node=carried,
-        demand=proposal.covered or situation.least_covered,
+        demand=demand,
+        unpaid=max(demand - planned, 0.0) if proposal.money_budget else 0.0,
     )
 
 

@@ -22,7 +22,8 @@ Nodes: TypeAlias = Mapping[str, float]  # by pool
 class Wish:
     """What one service would have alone: nodes by pool that it holds now, that it would hold, and that the demand of
     this moment needs (at most as many as it would hold). `per_node` is the demand (arrivals per second) that a node of
-    each pool carries for it, of the `demand` to be covered."""
+    each pool carries for it, of the `demand` to be covered; `unpaid` is what of that it does not wish for, since its
+    budget in money is spent: it is in need all the same."""
 
     key: ServiceKey
     priority: int
@@ -31,6 +32,7 @@ class Wish:
     needed: Nodes
     per_node: Nodes
     demand: float
+    unpaid: float = 0.0
 
     def grows(self, pool: str) -> float:
         """Nodes of this pool that it would add."""
@@ -107,4 +109,4 @@ def uncovered(wish: Wish, pool: str, nodes: float) -> float:
     if wish.demand <= 0.0:
         return 0.0
     missing = (wish.wished.get(pool, 0.0) - nodes) * wish.per_node.get(pool, 0.0)
-    return missing / wish.demand
+    return (missing + wish.unpaid) / wish.demand
