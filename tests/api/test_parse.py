@@ -127,11 +127,11 @@ def test_the_budget_policy_is_balanced_unless_the_spec_says_otherwise() -> None:
 
 
 def test_the_quality_of_variants_and_its_floor_are_read() -> None:
-    wire = service_wire(spec__quality={"min": 0.98})
+    wire = service_wire(spec__quality={"min": 0.98, "bridgeMin": 0.95})
     for variant in wire["spec"]["variants"]:
         variant["quality"] = 0.985
     service = parse_service(wire).service
-    assert service.min_quality == 0.98
+    assert (service.min_quality, service.bridge_quality) == (0.98, 0.95)
     assert {variant.quality for variant in service.variants} == {0.985}
 
 

@@ -248,6 +248,22 @@ class Quality(Wire):
     """How good answers must be, by the user's own measure."""
 
     min: float = Field(ge=0, le=1, description="Variants of less quality are never chosen, whatever they would save.")
+    bridge_min: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description=(
+            "Variants of at least this quality may serve for as long as a better one starts that would be ready later. "
+            "None: they never do."
+        ),
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.bridgeMin) || self.bridgeMin < self.min",
+            "bridgeMin must be less than min: what is better is chosen anyhow",
+            lambda quality: quality.bridge_min is None or quality.bridge_min < quality.min,
+        ),
+    )
 
 
 class Budget(Wire):

@@ -153,6 +153,7 @@ def _service(
         schedules=_schedules(spec),
         priority=spec.priority,
         min_quality=spec.quality.min if spec.quality else None,
+        bridge_quality=spec.quality.bridge_min if spec.quality else None,
         budget_per_hour=float(spec.budget.per_hour) if spec.budget else None,
     )
     status = read_status(wire.get("status") or {})

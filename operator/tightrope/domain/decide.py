@@ -242,11 +242,20 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
             capacity_low=performance.planning_capacity(learned) if learned is not None else None,
             time_to_ready_seconds=situation.time_to_ready[name],
             cost_per_hour=nodes * situation.pools[variant.pool].price_per_node_hour,
-            infeasible=situation.infeasible.get(name),
+            infeasible=situation.infeasible.get(name) or only_bridges(situation, name),
             retry_at=back_off.retry_at if back_off is not None and situation.now < back_off.retry_at else None,
             bound_by=situation.bound_by[name].metric if name in situation.bound_by else None,
         )
     return found
+
+
+def only_bridges(situation: Situation, name: str) -> str | None:
+    """Why plans leave out a variant that may bridge."""
+    service = situation.service
+    if name not in service.bridges:
+        return None
+    quality = service.variant(name).quality
+    return f"its quality {quality} is under quality.min {service.min_quality:g}, so that it only bridges"
 
 
 def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     IDLE = "Idle"
     FROM_ZERO = "FromZero"
     HOLD_AWAKE = "HoldAwake"
+    QUALITY_BRIDGE = "QualityBridge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

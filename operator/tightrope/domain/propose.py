@@ -98,7 +98,7 @@ def options_of(situation: Situation) -> tuple[Option, ...]:
             running=situation.wanted[variant.name],
         )
         for variant in sorted(situation.service.variants, key=lambda variant: variant.name)
-        if variant.name in situation.capacities
+        if variant.name in situation.capacities and variant.name not in situation.service.bridges
     )
 
 
@@ -239,7 +239,7 @@ def without_capacities(situation: Situation) -> Proposal:
         for option in sorted(
             unpriced_options(situation), key=lambda option: (option.cost_per_replica_hour, option.name)
         )
-        if option.name not in situation.infeasible and option.limit > 0
+        if option.name not in {*situation.infeasible, *situation.service.bridges} and option.limit > 0
     ]
     plan = dict(situation.previous_plan or {})
     if not plan:

@@ -321,7 +321,7 @@ def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node:
             who = "a replica's requests" if variant.pods_per_replica == 1 else "the requests of a group's largest pod"
             found[variant.name] = f"{who} do not fit an empty node of pool {variant.pool}"
             continue
-        if service.min_quality is not None and (variant.quality is None or variant.quality < service.min_quality):
+        if not good_enough(service, variant) and variant.name not in service.bridges:
             found[variant.name] = f"its quality {variant.quality} is under quality.min {service.min_quality:g}"
             continue
         whys = (unreachable(variant, account) for account in known.values())
@@ -329,6 +329,11 @@ def infeasibilities(service: Service, known: Mapping[Metric, Account], per_node:
         if why is not None:
             found[variant.name] = why
     return found
+
+
+def good_enough(service: Service, variant: Variant) -> bool:
+    """Whether plans may have it."""
+    return service.min_quality is None or (variant.quality is not None and variant.quality >= service.min_quality)
 
 
 def unreachable(variant: Variant, account: Account) -> str | None:

@@ -190,7 +190,8 @@ class Service:
     `objective` is the leading one, the first of the spec that has a threshold: reports and peers judge by it.
     `further_objectives` must hold as well; no two objectives are about the same metric. `budget_per_hour` is in the
     currency of its pools; None for no limit. Of services that share a short pool those of a higher `priority` grow
-    first. Variants under `min_quality` are never chosen; None for no such floor.
+    first. Variants under `min_quality` are never chosen; None for no such floor. Those of
+    `bridge_quality` and more may bridge the time until a better one is ready.
     """
 
     key: ServiceKey
@@ -208,11 +209,20 @@ class Service:
     budget_per_hour: float | None = None
     priority: int = 0
     min_quality: float | None = None
+    bridge_quality: float | None = None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """All of them, the leading one first."""
         return (self.objective, *self.further_objectives)
+
+    @property
+    def bridges(self) -> frozenset[str]:
+        """Variants that are not good enough to be chosen, and good enough to bridge."""
+        least, enough = self.bridge_quality, self.min_quality
+        if least is None or enough is None:
+            return frozenset()
+        return frozenset(v.name for v in self.variants if v.quality is not None and least <= v.quality < enough)
 
     def variant(self, name: str) -> Variant:
         """The variant of that name; KeyError if there is none."""

@@ -15,6 +15,7 @@ from tightrope.domain.explain import mix_label
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Reason
 from tightrope.domain.propose import Proposal, cost_of, reentry_passed
+from tightrope.domain.quality import quality_bridge
 from tightrope.domain.situation import Situation
 from tightrope.domain.spec import Mode
 
@@ -28,7 +29,8 @@ def bridge(situation: Situation, proposal: Proposal) -> Proposal:
     """While a switch's new variants are not ready, the old ones grow with the demand: they start faster than the
     wait is long, and without them a burst in mid-switch would have nobody."""
     incoming = {name: count for name, count in proposal.plan.items() if situation.ready[name] < count}
-    outgoing = [n for n, wanted in situation.wanted.items() if wanted > 0 and n not in proposal.plan]
+    bridges = situation.service.bridges  # these have a rail of their own
+    outgoing = [n for n, wanted in situation.wanted.items() if wanted > 0 and n not in {*proposal.plan, *bridges}]
     if not incoming or not outgoing:
         return proposal
     targets = dict(proposal.targets)
@@ -313,6 +315,7 @@ def no_descent(situation: Situation, proposal: Proposal, reason: Reason, message
 
 
 RAILS: tuple[Rail, ...] = (
+    quality_bridge,  # as the next one
     bridge,  # before the holds: a burst in mid-switch is served even when blind
     missing_data,
     re_entry,
