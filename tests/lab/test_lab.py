@@ -46,6 +46,10 @@ def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
     lab.kubectl("delete", "namespace", name, "--wait=false")
 
 
+def taints(lab: Lab, node: str) -> str:
+    return lab.kubectl("get", "node", node, "-o", "jsonpath={.spec.taints[*].key}", "--ignore-not-found").stdout
+
+
 def deploy(
     lab: Lab,
     namespace: str,
@@ -159,6 +163,27 @@ def test_a_pool_at_zero_grows_to_its_maximum_and_empty_nodes_go(lab: Lab, namesp
     assert len(lab.cloud().nodes("spot")) == 3
     lab.kubectl("scale", "deployment/server", "-n", namespace, "--replicas=0")
     until(lambda: lab.cloud().nodes("spot") == [], seconds=30, what="the empty nodes are gone")
+
+
+def test_an_idle_node_takes_no_more_pods_before_it_goes(lab: Lab) -> None:
+    """Else the scheduler may bind a pod to a node that is gone already."""
+    node = lab.cloud().add_node("spot")
+    until(lambda: "lab.tightrope.dev/leaving" in taints(lab, node), seconds=30, what="the taint")
+    until(lambda: node not in lab.cloud().nodes("spot"), seconds=30, what="the empty node is gone")
+
+
+def test_a_pod_that_came_in_the_last_moment_keeps_its_node(lab: Lab, namespace: str) -> None:
+    node = lab.cloud().add_node("spot")
+    until(lambda: "lab.tightrope.dev/leaving" in taints(lab, node), seconds=30, what="the taint")
+    bound = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "late", "namespace": namespace},
+        "spec": {"nodeName": node, "containers": [{"name": "server", "image": "registry.example/server:1"}]},
+    }
+    assert lab.kubectl("apply", "-f", "-", input=yaml.safe_dump(bound)).returncode == 0
+    until(lambda: "lab.tightrope.dev/leaving" not in taints(lab, node), seconds=30, what="the taint to be lifted")
+    assert node in lab.cloud().nodes("spot")
 
 
 def test_a_spot_node_that_is_taken_back_takes_its_pods_along(lab: Lab, namespace: str) -> None:

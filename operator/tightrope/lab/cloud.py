@@ -18,6 +18,10 @@ from tightrope.lab.nodes import POOL_LABEL, NodePool, PodView, Taint, node_manif
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 0.5
 _TAKEN_BACK = Taint(key="lab.tightrope.dev/taken-back")
+# A cluster autoscaler's way with an idle node: no new pods first, and gone once the scheduler must have seen that.
+# A pod bound to a node that has just gone would wait for the pod garbage collector for a minute.
+_LEAVING = Taint(key="lab.tightrope.dev/leaving")
+_LEAVING_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +92,17 @@ class Cloud:
 
     def taint(self, node: str, taint: Taint) -> None:
         """Put a taint on a node, or replace the one with the same key and effect."""
+        self._set_taint(node, taint, wanted=True)
+
+    def _set_taint(self, node: str, taint: Taint, *, wanted: bool) -> None:
         path = f"/api/v1/nodes/{node}"
         with self._lock:
             found = self._api.get(path)
-            same = (taint.key, taint.effect)
-            others = [t for t in found["spec"].get("taints", ()) if (t["key"], t["effect"]) != same]
+            others = [t for t in found["spec"].get("taints", ()) if not _same(t, taint)]
             # The version makes this fail rather than undo what the node lifecycle controller changed meanwhile.
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-            self._api.patch(path, {"metadata": version, "spec": {"taints": [*others, taint.as_dict()]}})
+            taints = [*others, taint.as_dict()] if wanted else others
+            self._api.patch(path, {"metadata": version, "spec": {"taints": taints}})
 
     def remove_node(self, node: str) -> None:
         """The machine is gone, and its pods with it, at once and without a word."""
@@ -182,7 +189,7 @@ class Cloud:
         open_nodes = [
             name
             for name, node in zip(names, nodes, strict=True)
-            if name not in taken_back and not node["spec"].get("unschedulable")
+            if name not in taken_back and not node["spec"].get("unschedulable") and not _leaves(node)
         ]
         wanted = nodes_wanted(pool, pods=pods, open_nodes=open_nodes, ordered=ordered)
         allowed = pool.max_nodes - len(nodes) - ordered
@@ -201,9 +208,14 @@ class Cloud:
         busy = {pod.node for pod in pods}
         for node in nodes:
             name = node["metadata"]["name"]
+            idle = now - self._idle_since.setdefault(name, now)
             if name in busy:
                 self._idle_since.pop(name, None)
-            elif now - self._idle_since.setdefault(name, now) >= pool.idle_seconds and not self._pods_on(name):
+                if _leaves(node):
+                    self._set_taint(name, _LEAVING, wanted=False)
+            elif idle >= pool.idle_seconds and not _leaves(node):
+                self._set_taint(name, _LEAVING, wanted=True)
+            elif idle >= pool.idle_seconds + _LEAVING_SECONDS and not self._pods_on(name):
                 self._api.delete(f"/api/v1/nodes/{name}")
                 self._idle_since.pop(name, None)
 
@@ -231,6 +243,14 @@ class Cloud:
                     self._pods.pop(pod["metadata"]["uid"], None)
                 else:
                     self._pods[pod["metadata"]["uid"]] = pod_view(pod)
+
+
+def _same(found: Mapping[str, str], taint: Taint) -> bool:
+    return (found["key"], found["effect"]) == (taint.key, taint.effect)
+
+
+def _leaves(node: Mapping[str, Any]) -> bool:
+    return any(_same(taint, _LEAVING) for taint in node["spec"].get("taints", ()))
 
 
 def _number(name: str) -> int:
