@@ -151,6 +151,16 @@ def test_zero_demand_is_known_and_descends_to_the_minimum() -> None:
     assert sum(done.rows[-1]["wanted"].values()) == 1
 
 
+@pytest.mark.parametrize("names", [("cpu", "gpu"), ("gpu", "cpu")], ids=["in order", "the other way round"])
+def test_of_two_variants_that_may_both_grow_to_the_minimum_the_order_in_the_spec_says_nothing(names) -> None:
+    service = build.service(
+        min_replicas=3, max_replicas=3, variants=tuple(build.variant(name, capacity=None) for name in names)
+    )
+    decision, _ = once(demand=0.0, states={name: build.state(1, 0) for name in names}, service=service)
+
+    assert [(write.variant, write.replicas) for write in decision.writes] == [("cpu", 2)]
+
+
 def test_steady_demand_changes_nothing_after_the_first_minutes() -> None:
     done = episode(lambda t: 60.0).run(7200)
 

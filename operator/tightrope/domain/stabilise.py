@@ -284,7 +284,7 @@ def bounds(situation: Situation, proposal: Proposal) -> Proposal:
         if excess > 0:
             targets[name] = max(targets[name] - excess, 0)
     missing = service.min_replicas - sum(targets.values())
-    for name in sorted(proposal.plan, key=lambda name: -proposal.plan[name]):
+    for name in sorted(proposal.plan, key=lambda name: (-proposal.plan[name], name)):
         room = max(situation.limits[name] - targets[name], 0)
         added = min(max(missing, 0), room)
         targets[name] += added
