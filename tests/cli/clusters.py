@@ -110,15 +110,20 @@ def failure(code: int, sentence: str) -> tuple[int, Any]:
 
 
 def kubeconfig(server: str, namespace: str = "nlp") -> str:
+    """Its current context is `here`, for this namespace; `elsewhere` is of another server, that does not answer."""
     context = {"cluster": "c", "user": "u", "namespace": namespace}
+    elsewhere = {"cluster": "away", "user": "u", "namespace": "vision"}
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "here",
-            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "clusters": [
+                {"name": "c", "cluster": {"server": server}},
+                {"name": "away", "cluster": {"server": "http://127.0.0.1:1"}},
+            ],
             "users": [{"name": "u", "user": {"token": "secret"}}],
-            "contexts": [{"name": "here", "context": context}],
+            "contexts": [{"name": "here", "context": context}, {"name": "elsewhere", "context": elsewhere}],
         }
     )
 

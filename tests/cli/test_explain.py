@@ -58,6 +58,18 @@ def test_a_pause_by_annotation_shows_beside_the_mode() -> None:
     assert "Paused (by annotation)" in paused("decents"), "a word nobody knows pauses everything"
 
 
+def test_a_pause_of_all_services_is_not_taken_for_the_service_s_own() -> None:
+    def decided(reason: str, **annotations: str) -> str:
+        infd = vision()
+        infd["status"]["decision"]["reason"] = reason
+        infd["metadata"]["annotations"] = annotations
+        return shown(infd).splitlines()[0]
+
+    assert "Paused (all services)" in decided("Paused")
+    assert "Auto, descents paused (all services)" in decided("HoldDescentsPaused")
+    assert "Paused (by annotation)" in decided("Paused", **{"tightrope.dev/paused": "all"})
+
+
 def test_a_status_can_not_steer_the_terminal() -> None:
     infd = vision()
     infd["status"]["conditions"][0]["message"] = "fine\x1b[2J\rgone"
@@ -117,6 +129,21 @@ def test_a_kubeconfig_that_is_not_there_or_of_no_use_is_told(typed: Type, tmp_pa
     (tmp_path / "empty").write_text("kind: Config\n")
     useless = typed("explain", "sentiment", "--kubeconfig", str(tmp_path / "empty"))
     assert useless.exit_code == 3 and "write --kubeconfig FILE or set KUBECONFIG" in useless.stderr
+
+
+def test_another_context_of_the_kubeconfig_can_be_named(here: Cluster, typed: Type) -> None:
+    here.add(sentiment())
+    here.kubeconfig.write_text(
+        here.kubeconfig.read_text().replace("current-context: here", "current-context: elsewhere")
+    )
+    assert typed("explain", "sentiment").exit_code == 3
+
+    done = typed("explain", "sentiment", "--context", "here")
+    assert done.exit_code == 0 and "nlp/sentiment" in done.stdout
+
+    unknown = typed("explain", "sentiment", "--context", "prod")
+    assert unknown.exit_code == 2
+    assert "--context prod: the kubeconfig has no such context: it has elsewhere, here" in unknown.stderr
 
 
 def test_an_error_of_our_own_is_no_traceback_unless_one_is_asked_for(

@@ -21,6 +21,7 @@ from tightrope.cli.diagnosis import Prober, diagnosed, presets, series_name
 from tightrope.cli.output import BAD, DOUBTFUL, GOOD, columns, heading, text
 from tightrope.cli.rehearsal import Recorder
 from tightrope.cli.sight import Sight, look, settings_of, survey
+from tightrope.cli.where import Where
 from tightrope.controller.roster import Member, Refused
 from tightrope.controller.signals import fault
 from tightrope.domain.observation import Known, Missing, Observation, Signal, Stale, describe
@@ -57,12 +58,10 @@ class Finding:
         return found | ({"do": self.do} if self.do else {})
 
 
-async def check(
-    name: str | None, *, kubeconfig: str | None, namespace: str | None, everywhere: bool, prometheus_url: str | None
-) -> dict[str, Any]:
+async def check(name: str | None, where: Where, *, everywhere: bool, prometheus_url: str | None) -> dict[str, Any]:
     """The document of one service, or of all. Raises Failure."""
     settings = settings_of(prometheus_url)
-    async with connected(kubeconfig, namespace) as cluster:
+    async with connected(where) as cluster:
         if name is not None:
             await cluster.service(name)
         objects = dict(await survey(cluster, namespace=None if everywhere else cluster.namespace))

@@ -14,9 +14,10 @@ from tightrope import __version__
 from tightrope.adapters.kubernetes import ApiServer, KubernetesCluster
 from tightrope.adapters.kubernetes.client import MERGE
 from tightrope.adapters.kubernetes.errors import Absent
-from tightrope.adapters.kubernetes.kubeconfig import default_namespace
+from tightrope.adapters.kubernetes.kubeconfig import contexts, default_namespace
 from tightrope.adapters.kubernetes.resources import RESOURCES
 from tightrope.cli.failure import Exit, Failure
+from tightrope.cli.where import Where
 from tightrope.ports import ClusterUnavailable, WriteConflict, WriteRefused
 
 Wire: TypeAlias = Mapping[str, Any]
@@ -116,27 +117,36 @@ def replacing(live: Wire, wire: Wire) -> Wire:
 
 
 @asynccontextmanager
-async def connected(kubeconfig: str | None, namespace: str | None = None) -> AsyncIterator[LiveCluster]:
+async def connected(where: Where) -> AsyncIterator[LiveCluster]:
     """A connection with the credentials of this kubeconfig, else of KUBECONFIG, ~/.kube/config or the pod's account.
     Raises Failure."""
-    there(kubeconfig)
-    server = ApiServer(kubeconfig=kubeconfig, retry_seconds=_PATIENCE_SECONDS, agent=f"tightrope-cli/{__version__}")
+    there(where)
+    server = ApiServer(
+        kubeconfig=where.kubeconfig,
+        context=where.context,
+        retry_seconds=_PATIENCE_SECONDS,
+        agent=f"tightrope-cli/{__version__}",
+    )
     try:
-        yield LiveCluster(server, namespace=namespace or default_namespace(kubeconfig))
+        yield LiveCluster(server, namespace=where.namespace or default_namespace(where.kubeconfig, where.context))
     except ClusterUnavailable as error:
         raise Failure(
             f"the API server can't be asked ({error}): does kubectl get ns answer? If it takes another kubeconfig, "
-            "write --kubeconfig FILE or set KUBECONFIG",
+            "write --kubeconfig FILE or set KUBECONFIG, and --context NAME for another of its clusters",
             ends=Exit.UNREACHABLE,
         ) from None
     finally:
         await server.close()
 
 
-def there(kubeconfig: str | None) -> None:
-    """Raises Failure for a file that is named and does not exist."""
+def there(where: Where) -> None:
+    """Raises Failure for a file or a context that is named and does not exist."""
+    kubeconfig, context = where.kubeconfig, where.context
     if kubeconfig is not None and not Path(kubeconfig).is_file():
         raise Failure(f"--kubeconfig {kubeconfig}: there is no such file: write the path of one", ends=Exit.USAGE)
+    if context is not None and context not in (known := contexts(kubeconfig)):
+        has = f"it has {', '.join(known)}" if known else "no context can be read from it"
+        raise Failure(f"--context {context}: the kubeconfig has no such context: {has}", ends=Exit.USAGE)
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from tightrope.api.figures import parse_number, parse_time
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.pause import Pause, pause_of
 from tightrope.api.persisted import read_status
+from tightrope.api.servicestatus import InferenceDeploymentStatus
 from tightrope.cli.cluster import Wire, connected
 from tightrope.cli.output import BAD, DOUBTFUL, FAINT, GOOD, Cell, ago, columns, heading, text
+from tightrope.cli.where import Where
+from tightrope.domain.plan import Reason
 
 Document: TypeAlias = dict[str, Any]
 
@@ -23,9 +26,9 @@ _BAD_IF_TRUE = ("Conflict", "NameTaken", "RolloutBlocked")
 _LITTLE_BUDGET = 0.25
 
 
-async def explain(name: str, *, kubeconfig: str | None, namespace: str | None) -> Document:
+async def explain(name: str, where: Where) -> Document:
     """The document of this service. Raises Failure."""
-    async with connected(kubeconfig, namespace) as cluster:
+    async with connected(where) as cluster:
         return document(await cluster.service(name))
 
 
@@ -40,6 +43,7 @@ def document(wire: Wire) -> Document:
         "name": metadata["name"],
         "mode": spec.get("mode", "Auto"),
         "paused": paused(metadata),
+        "pausedForAll": paused_for_all(status, mode=spec.get("mode", "Auto"), own=paused(metadata)),
         "upToDate": observed >= metadata.get("generation", 0) and status.decision is not None,
         **{part: said[part] for part in ("ready", "plan", "cost", "decision", "slo") if part in said},
         "variants": [
@@ -57,6 +61,15 @@ def paused(metadata: Mapping[str, Any]) -> str | None:
         return pause_of(metadata.get("annotations"))
     except SpecInvalid:
         return Pause.ALL
+
+
+def paused_for_all(status: InferenceDeploymentStatus, *, mode: str, own: str | None) -> str | None:
+    """What the operator was told to pause of every service, as far as the last decision shows it: where neither spec
+    nor annotation says so."""
+    reason = status.decision.reason if status.decision is not None else None
+    if reason == Reason.PAUSED and mode != "Paused" and own != Pause.ALL:
+        return Pause.ALL
+    return Pause.DESCENTS if reason == Reason.HOLD_DESCENTS_PAUSED and own is None else None
 
 
 def lines(said: Document, *, now: float) -> Iterator[Text]:
@@ -102,6 +115,11 @@ def switched(said: Document) -> Text:
             return text("Paused (by annotation)", DOUBTFUL)
         case Pause.DESCENTS:
             return text(f"{said['mode']}, descents paused", DOUBTFUL)
+    match said["pausedForAll"]:
+        case Pause.ALL:
+            return text("Paused (all services)", DOUBTFUL)
+        case Pause.DESCENTS:
+            return text(f"{said['mode']}, descents paused (all services)", DOUBTFUL)
     return text(said["mode"], "" if said["mode"] == "Auto" else DOUBTFUL)
 
 

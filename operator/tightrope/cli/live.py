@@ -12,6 +12,7 @@ import typer
 
 from tightrope.cli.failure import Exit, told
 from tightrope.cli.output import Form, note, show
+from tightrope.cli.where import Where
 
 if TYPE_CHECKING:
     from tightrope.api.pause import Pause
@@ -30,6 +31,7 @@ AllHere = Annotated[bool, _option("--all", help_text="All of the namespace.")]
 Kubeconfig = Annotated[
     str | None, _option("--kubeconfig", help_text="Kubeconfig file [KUBECONFIG, else ~/.kube/config].")
 ]
+Context = Annotated[str | None, _option("--context", help_text="Context of the kubeconfig [its current one].")]
 Namespace = Annotated[str | None, _option("--namespace", "-n", help_text="Namespace [that of the kubeconfig].")]
 Everywhere = Annotated[bool, _option("--all-namespaces", "-A", help_text="In all namespaces.")]
 Selector = Annotated[str | None, _option("--selector", "-l", help_text="Only those with these labels, as team=nlp.")]
@@ -46,13 +48,17 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    name: Name, namespace: Namespace = None, kubeconfig: Kubeconfig = None, output: Output = Form.TABLE
+    name: Name,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: Output = Form.TABLE,
 ) -> None:
     """Why a service has its plan: the reason, what was not chosen, the error budget, the conditions."""
     from tightrope.cli import explain as room
 
     with told():
-        said = asyncio.run(room.explain(name, kubeconfig=kubeconfig, namespace=namespace))
+        said = asyncio.run(room.explain(name, Where(kubeconfig=kubeconfig, context=context, namespace=namespace)))
         show(said, output, lambda: room.lines(said, now=_now()))
 
 
@@ -61,17 +67,17 @@ def top(
     everywhere: Everywhere = False,
     selector: Selector = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     output: Output = Form.TABLE,
 ) -> None:
     """All services, the dearest first: objective, error budget, plan and cost."""
     from tightrope.cli import top as room
 
     with told():
-        services, where = asyncio.run(
-            room.top(kubeconfig=kubeconfig, namespace=namespace, everywhere=everywhere, selector=selector)
-        )
+        where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        services, looked_in = asyncio.run(room.top(where, everywhere=everywhere, selector=selector))
         if not services:
-            note(f"no InferenceDeployment in {where}" + (f" has the labels {selector}" if selector else ""))
+            note(f"no InferenceDeployment in {looked_in}" + (f" has the labels {selector}" if selector else ""))
         if services or output is not Form.TABLE:
             show(services, output, lambda: room.lines(services, everywhere=everywhere))
 
@@ -82,17 +88,15 @@ def check(
     everywhere: Everywhere = False,
     prometheus_url: PrometheusUrl = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     output: Output = Form.TABLE,
 ) -> None:
     """What Prometheus lacks of a service, or of all: metrics, buckets, labels; and what to change."""
     from tightrope.cli import check as room
 
     with told():
-        found = asyncio.run(
-            room.check(
-                name, kubeconfig=kubeconfig, namespace=namespace, everywhere=everywhere, prometheus_url=prometheus_url
-            )
-        )
+        where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        found = asyncio.run(room.check(name, where, everywhere=everywhere, prometheus_url=prometheus_url))
         show(found, output, lambda: room.lines(found))
         healthy = room.healthy(found)
     raise typer.Exit(Exit.OK if healthy else Exit.NO)
@@ -105,15 +109,15 @@ def plan(
     namespace: Namespace = None,
     prometheus_url: PrometheusUrl = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     output: Output = Form.TABLE,
 ) -> None:
     """What would happen if a file were applied now: what would be written, why, at what cost. Writes nothing."""
     from tightrope.cli import plan as room
 
     with told():
-        services = asyncio.run(
-            room.plan(file, kubeconfig=kubeconfig, namespace=namespace, prometheus_url=prometheus_url)
-        )
+        where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        services = asyncio.run(room.plan(file, where, prometheus_url=prometheus_url))
         show(services, output, lambda: room.lines(services, now=_now()))
         sound = all(room.sound(said) for said in services)
     raise typer.Exit(Exit.OK if sound else Exit.NO)
@@ -126,12 +130,14 @@ def pause(
     everywhere: Everywhere = False,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Stop every change of a service, or its descents, until it is resumed. The spec stays as it is."""
     from tightrope.api.pause import Pause
 
     chosen = Pause.DESCENTS if descents else Pause.ALL
-    _switch(names, chosen, kubeconfig=kubeconfig, namespace=namespace, all_here=all_here, everywhere=everywhere)
+    where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    _switch(names, chosen, where, all_here=all_here, everywhere=everywhere)
 
 
 def resume(
@@ -140,16 +146,18 @@ def resume(
     everywhere: Everywhere = False,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Take back what tightrope pause has paused."""
-    _switch(names, None, kubeconfig=kubeconfig, namespace=namespace, all_here=all_here, everywhere=everywhere)
+    where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    _switch(names, None, where, all_here=all_here, everywhere=everywhere)
 
 
-def _switch(names: list[str] | None, chosen: "Pause | None", **where: Any) -> None:
+def _switch(names: list[str] | None, chosen: "Pause | None", where: Where, *, all_here: bool, everywhere: bool) -> None:
     from tightrope.cli import pause as room
 
     with told():
-        for sentence in asyncio.run(room.switch(names or [], chosen, **where)):
+        for sentence in asyncio.run(room.switch(names or [], chosen, where, all_here=all_here, everywhere=everywhere)):
             print(sentence)
 
 

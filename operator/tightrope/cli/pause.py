@@ -9,6 +9,7 @@ from typing import Any, Final
 from tightrope.api.pause import PAUSED, Pause
 from tightrope.cli.cluster import LiveCluster, Wire, connected
 from tightrope.cli.failure import Exit, Failure
+from tightrope.cli.where import Where
 
 _SAID: Final = {
     Pause.ALL: "every change is paused",
@@ -20,9 +21,8 @@ _SAID: Final = {
 async def switch(
     names: Sequence[str],
     pause: Pause | None,
+    where: Where,
     *,
-    kubeconfig: str | None,
-    namespace: str | None,
     all_here: bool,
     everywhere: bool,
 ) -> list[str]:
@@ -30,7 +30,7 @@ async def switch(
     Raises Failure."""
     if bool(names) + all_here + everywhere != 1:
         raise Failure("write the names of services, or --all for the whole namespace, or -A", ends=Exit.USAGE)
-    async with connected(kubeconfig, namespace) as cluster:
+    async with connected(where) as cluster:
         if names:
             found: Sequence[Wire] = [await cluster.service(name) for name in dict.fromkeys(names)]
         else:

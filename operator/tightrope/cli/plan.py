@@ -19,6 +19,7 @@ from tightrope.cli.failure import Exit, Failure
 from tightrope.cli.output import DOUBTFUL, FAINT, GOOD, columns, text
 from tightrope.cli.rehearsal import Recorder, Write
 from tightrope.cli.sight import Sight, look, settings_of, survey
+from tightrope.cli.where import Where
 from tightrope.controller.execution import Pass
 from tightrope.controller.store import Store
 from tightrope.domain.plan import Reason
@@ -29,12 +30,10 @@ _POOL: Final = "ComputePool"
 _FINE: Final = ("ReplicasStarting", "DataMissing")
 
 
-async def plan(
-    file: Path, *, kubeconfig: str | None, namespace: str | None, prometheus_url: str | None
-) -> list[dict[str, Any]]:
+async def plan(file: Path, where: Where, *, prometheus_url: str | None) -> list[dict[str, Any]]:
     """A document for each InferenceDeployment of the file. Raises Failure."""
     settings, wanted = settings_of(prometheus_url), read(file)
-    async with connected(kubeconfig, namespace) as cluster:
+    async with connected(where) as cluster:
         tried = [undecided(await cluster.tried(wire)) for wire in wanted]
         objects, notes = await surroundings(cluster)
         hands: list[Recorder] = []

@@ -9,18 +9,17 @@ from tightrope.api.figures import money_text, parse_number
 from tightrope.cli.cluster import connected
 from tightrope.cli.explain import Document, budget, colour, document, switched
 from tightrope.cli.output import columns, text
+from tightrope.cli.where import Where
 
 _HEADINGS = ("NAME", "MODE", "SLO", "ATTAINED", "BUDGET LEFT", "COVERS", "READY", "PLAN", "COST/H", "STATE")
 
 
-async def top(
-    *, kubeconfig: str | None, namespace: str | None, everywhere: bool, selector: str | None
-) -> tuple[list[Document], str]:
+async def top(where: Where, *, everywhere: bool, selector: str | None) -> tuple[list[Document], str]:
     """The documents of the services, the dearest first, and where they were looked for. Raises Failure."""
-    async with connected(kubeconfig, namespace) as cluster:
+    async with connected(where) as cluster:
         found = await cluster.services(everywhere=everywhere, selector=selector)
-        where = "any namespace" if everywhere else f"namespace {cluster.namespace}"
-    return sorted((overview(wire) for wire in found), key=dearest_first), where
+        looked_in = "any namespace" if everywhere else f"namespace {cluster.namespace}"
+    return sorted((overview(wire) for wire in found), key=dearest_first), looked_in
 
 
 def overview(wire: Mapping[str, Any]) -> Document:

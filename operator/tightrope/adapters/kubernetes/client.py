@@ -9,11 +9,9 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import socket
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,13 +23,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from tenacity.wait import wait_random_exponential
 
 from tightrope.adapters.kubernetes.errors import status_of, translate
+from tightrope.adapters.kubernetes.kubeconfig import file_of, uses_pod_account
 from tightrope.ports import ClusterUnavailable, Fence, NotLeading
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 JSON: Final = "application/json"
 
-_HOME_KUBECONFIG: Final = str(Path("~/.kube/config").expanduser())
 _WRITE_SECONDS = 10.0
 _LIST_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
@@ -57,15 +55,16 @@ def _wait(state: RetryCallState) -> float:
     return max(asked, float(_BACKOFF(state)))
 
 
-async def configuration(kubeconfig: str | None) -> Any:
+async def configuration(kubeconfig: str | None, context: str | None = None) -> Any:
     """Credentials from this kubeconfig, else from the pod's service account (its token is re-read as it rotates),
-    else from KUBECONFIG or ~/.kube/config. Raises ConfigException."""
+    else from KUBECONFIG or ~/.kube/config; of the current context unless another is named. Raises ConfigException."""
     settings = kubernetes_client.Configuration()
-    if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+    if uses_pod_account(kubeconfig, context):
         kubernetes_config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
         return settings
-    path = kubeconfig or os.environ.get("KUBECONFIG") or _HOME_KUBECONFIG
-    load = kubernetes_config.load_kube_config(config_file=path, client_configuration=settings, persist_config=False)  # type: ignore[no-untyped-call]
+    load = kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=file_of(kubeconfig), context=context, client_configuration=settings, persist_config=False
+    )
     await load
     return settings
 
@@ -105,12 +104,14 @@ class ApiServer:
         self,
         *,
         kubeconfig: str | None = None,
+        context: str | None = None,
         fence: Fence = lambda: math.inf,
         retry_seconds: float = _RETRY_SECONDS,
         delivery_seconds: float = _WRITE_SECONDS,
         agent: str = "tightrope",
     ) -> None:
         self._kubeconfig = kubeconfig
+        self._context = context
         self._fence = fence
         self._retry_seconds = retry_seconds
         self._delivery_seconds = delivery_seconds
@@ -238,7 +239,7 @@ class ApiServer:
     async def _connected(self) -> Any:
         if self._client is None:
             try:
-                settings = await configuration(self._kubeconfig)
+                settings = await configuration(self._kubeconfig, self._context)
             except kubernetes_config.ConfigException as error:
                 raise ClusterUnavailable(f"no usable cluster credentials: {error}") from error
             settings.retries = None
