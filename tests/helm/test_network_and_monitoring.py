@@ -52,6 +52,21 @@ def test_metrics_keep_the_namespace_of_the_service_they_are_about() -> None:
     assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
+def test_a_service_monitor_finds_every_pod_by_a_service_without_an_address() -> None:
+    chosen = {"serviceMonitor": {"enabled": True, "interval": "30s"}, "labels": {"release": "prom"}}
+    documents = render(monitoring=chosen)
+    monitor, service, deployment = (one(documents, kind) for kind in ("ServiceMonitor", "Service", "Deployment"))
+    assert monitor["metadata"]["labels"]["release"] == "prom"
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint == {"port": "metrics", "path": "/metrics", "honorLabels": True, "interval": "30s"}
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert service["spec"]["clusterIP"] == "None" and service["spec"]["publishNotReadyAddresses"] is True
+    (port,) = service["spec"]["ports"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert port["name"] == "metrics" and port["targetPort"] in {of["name"] for of in container["ports"]}
+
+
 def test_the_alerts_are_those_of_the_file() -> None:
     rule = one(render(monitoring={"rules": {"enabled": True}}), "PrometheusRule")
     assert rule["spec"] == yaml.safe_load((ROOT / "alerts" / "tightrope.rules.yaml").read_text())

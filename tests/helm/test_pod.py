@@ -106,6 +106,7 @@ def test_nothing_secret_is_in_the_environment(container: dict[str, Any]) -> None
 
 def test_everything_namespaced_says_in_which_namespace() -> None:
     everything = {"podMonitor": {"enabled": True}, "rules": {"enabled": True}, "dashboard": {"enabled": True}}
-    for document in render(monitoring=everything):
+    by_service = everything | {"podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": True}}
+    for document in (*render(monitoring=everything), *render(monitoring=by_service)):
         cluster_wide = document["kind"].startswith(("Cluster", "CustomResourceDefinition", "ValidatingAdmission"))
         assert cluster_wide or document["metadata"]["namespace"] == "tightrope-system", document["kind"]

@@ -31,6 +31,11 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"networkPolicy": {"apiServerPorts": []}}, ["/networkPolicy/apiServerPorts"]),
     ({"networkPolicy": {"prometheusTo": [{"pods": {}}]}}, ["/networkPolicy/prometheusTo/0", "'pods' not allowed"]),
     ({"monitoring": {"podMonitor": {"interval": "often"}}}, ["monitoring.podMonitor.interval", "as in 30s"]),
+    ({"monitoring": {"serviceMonitor": {"interval": "often"}}}, ["monitoring.serviceMonitor.interval", "as in 30s"]),
+    (
+        {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
+        ["monitoring.podMonitor.enabled", "monitoring.serviceMonitor.enabled", "write false for one"],
+    ),
     ({"pod": {"runAsUser": 0}}, ["/pod/runAsUser", "want 1"]),
 ]
 

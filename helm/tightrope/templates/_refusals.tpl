@@ -41,8 +41,14 @@ what is allowed; anything about the form of a text is refused here, with what to
 {{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$" .Values.serviceAccount.name) -}}
 {{- $wrong = append $wrong (printf "serviceAccount.name is %q: write lower-case letters, digits, - and ., as in tightrope, or leave it empty" .Values.serviceAccount.name) -}}
 {{- end -}}
-{{- if not (regexMatch "^([0-9]+(ms|s|m|h))*$" .Values.monitoring.podMonitor.interval) -}}
-{{- $wrong = append $wrong (printf "monitoring.podMonitor.interval is %q: write a duration, as in 30s, or leave it empty" .Values.monitoring.podMonitor.interval) -}}
+{{- range $kind := list "podMonitor" "serviceMonitor" -}}
+{{- $interval := (index $.Values.monitoring $kind).interval -}}
+{{- if not (regexMatch "^([0-9]+(ms|s|m|h))*$" $interval) -}}
+{{- $wrong = append $wrong (printf "monitoring.%s.interval is %q: write a duration, as in 30s, or leave it empty" $kind $interval) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
+{{- $wrong = append $wrong "monitoring.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true, and would count everything twice: write false for one of them" -}}
 {{- end -}}
 {{- if $wrong -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $wrong)) -}}
