@@ -120,7 +120,11 @@ class World:
             announce = ["--announce", str(lab.directory / "emulator.url")]
             lab.spawn("emulator", [sys.executable, "-m", "tightrope.lab.emulator", *own, *announce])
             world = cls(lab, url)
-            wait_for(lambda: world.http("GET", "/healthz") is not None, seconds=30, what="the emulator to listen")
+            wait_for(
+                lambda: world.http("GET", "/healthz") is not None,
+                seconds=120,
+                what="the emulator to listen, which may have to be compiled first",
+            )
             lab.apply(ROOT / "crds")
             world.apply(
                 pool_manifest("cpu", price="0.20"), pool_manifest("gpu", price="0.80", accelerators=1, max_nodes=4)

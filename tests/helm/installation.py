@@ -120,7 +120,11 @@ def installation(directory: Path, *, controllers: Sequence[str] = ()) -> Iterato
         announce = ["--announce", str(lab.directory / "emulator.url")]
         lab.spawn("emulator", [sys.executable, "-m", "tightrope.lab.emulator", *own, *announce])
         world = World(lab, url)
-        wait_for(lambda: world.http("GET", "/healthz") is not None, seconds=30, what="the emulator to listen")
+        wait_for(
+            lambda: world.http("GET", "/healthz") is not None,
+            seconds=120,
+            what="the emulator to listen, which may have to be compiled first",
+        )
         yield Installation(world)
 
 

@@ -57,7 +57,7 @@ def test_a_platform_that_chooses_the_user_itself_is_left_to_it() -> None:
 
 def test_it_asks_for_what_it_needs_and_is_bounded(container: dict[str, Any]) -> None:
     for bound in ("requests", "limits"):
-        assert set(container["resources"][bound]) == {"cpu", "memory"}
+        assert set(container["resources"][bound]) == {"cpu", "memory", "ephemeral-storage"}
 
 
 def test_it_is_asked_whether_it_gets_on_and_whether_it_could_lead(container: dict[str, Any]) -> None:
