@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tightrope.domain import background_errors, error_budget, performance
 from tightrope.domain.memory import Account, Background, LearnedCapacity, LedgerEntry, ServiceMemory
 from tightrope.domain.observation import Missing, Observation, Outcomes, VariantState
-from tightrope.domain.pressure import Pressure, terms_of
+from tightrope.domain.pressure import Pressure, Terms, terms_of
 from tightrope.domain.spec import Metric, Objective, Pools, Service, Variant
 
 
@@ -204,9 +204,7 @@ def pressure_after(
     if observation.history_of(metric, service) and metric is not Metric.ERRORS:
         pressure = Pressure()
         for entry in ledger:
-            pressure = pressure.after(
-                seconds=entry.seconds, finished=entry.total, missed=entry.total - entry.good, terms=terms
-            )
+            pressure = after_entry(pressure, entry, terms)
         return pressure
     seen = mendable(metric, accounts, service, observation)
     if seen is None:
@@ -217,6 +215,12 @@ def pressure_after(
         missed=(seen.total - seen.good_low) * stretch.span,
         terms=terms,
     )
+
+
+def after_entry(pressure: Pressure, entry: LedgerEntry, terms: Terms) -> Pressure:
+    """The pressure after a stretch of the ledger."""
+    missed = entry.total - entry.good
+    return pressure.after(seconds=entry.seconds, finished=entry.total, missed=missed, terms=terms)
 
 
 def hardest(accounts: Mapping[Metric, Account], service: Service) -> Account:

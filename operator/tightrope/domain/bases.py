@@ -94,7 +94,7 @@ def periodic(past: Past, *, now: float, horizon_seconds: float) -> tuple[float |
     three rounds."""
     if past.period is None:
         return None, None, None
-    first = max(int(np.ceil((horizon_seconds + BEFORE_AND_AFTER) / past.period)), 1)
+    first = rounds_ahead(past.period, horizon_seconds)
     last, scaled = seasonal(past.history, first * past.period, now=now, horizon_seconds=horizon_seconds)
     rounds = [
         seasonal(past.history, count * past.period, now=now, horizon_seconds=horizon_seconds)[0]
@@ -102,3 +102,8 @@ def periodic(past: Past, *, now: float, horizon_seconds: float) -> tuple[float |
     ]
     known = [value for value in (last, *rounds) if value is not None]
     return last, scaled, max(known, default=None)
+
+
+def rounds_ahead(period: float, horizon_seconds: float) -> int:
+    """How many rounds ago the last one began that shows the whole horizon."""
+    return max(int(np.ceil((horizon_seconds + BEFORE_AND_AFTER) / period)), 1)

@@ -35,9 +35,14 @@ def expected_growth(times: Floats, rates: Floats, *, horizon_seconds: float, tic
     one sees a ramp begin, the long one keeps it when a tick is flat. A falling trend is not followed: a descent has
     rules of its own.
     """
-    span = max(TREND_SPAN_SECONDS / 4.0, MIN_TREND_SAMPLES * tick_seconds)
-    steepest = max(slope(times, rates, span), slope(times, rates, 4.0 * span), 0.0)
+    steepest = max(*(slope(times, rates, span) for span in trend_spans(tick_seconds)), 0.0)
     return float(min(steepest * horizon_seconds * DAMPING, MAX_GROWTH * rates[-1]))
+
+
+def trend_spans(tick_seconds: float) -> tuple[float, float]:
+    """Over how many seconds the short slope and the long one are taken."""
+    span = max(TREND_SPAN_SECONDS / 4.0, MIN_TREND_SAMPLES * tick_seconds)
+    return span, 4.0 * span
 
 
 def slope(times: Floats, rates: Floats, span_seconds: float) -> float:

@@ -28,17 +28,8 @@ def level_of(times: Floats, rates: Floats, *, averaged_seconds: float) -> float:
 
     How long the stretch is does not depend on the newest sample, so that more demand is never taken for less.
     """
-    newest = float(rates[-1])
     before = earlier(times, rates, averaged_seconds)
-    dispersion = dispersion_of(before, averaged_seconds)
-    steady = agreeing(before, averaged_seconds / dispersion)
-    if not steady:
-        return newest
-    mean = float(before[:steady].mean())
-    spread = AGREEMENT * math.sqrt(mean * dispersion / averaged_seconds * (1.0 + 1.0 / steady))
-    if abs(newest - mean) > spread:
-        return newest
-    return (steady * mean + newest) / (steady + 1)
+    return float(levels_of(rates[-1:], before[None, :], averaged_seconds=averaged_seconds)[0])
 
 
 def earlier(times: Floats, rates: Floats, averaged_seconds: float) -> Floats:
@@ -53,24 +44,35 @@ def earlier(times: Floats, rates: Floats, averaged_seconds: float) -> Floats:
     return found
 
 
-def dispersion_of(blocks: Floats, averaged_seconds: float) -> float:
-    """How much more these counts scatter than those of a Poisson process (variance over mean, 1 at the least). Told by
-    the middle one of the steps between neighbours, which neither a trend nor a burst moves."""
-    if len(blocks) < LEAST_BLOCKS:
-        return 1.0
-    step = float(np.median(np.abs(np.diff(blocks))))
-    deviation = step / (MIDDLE_OF_NORMAL * math.sqrt(2.0))
-    middle = max(float(np.median(blocks)), 1e-9)
-    return min(max(deviation**2 * averaged_seconds / middle, 1.0), MOST_DISPERSED)
+def levels_of(newest: Floats, before: Floats, *, averaged_seconds: float) -> Floats:
+    """The level at each of several newest samples; a row of `before` has the samples before it, newest first."""
+    if not before.shape[1]:
+        return newest.copy()
+    dispersion = dispersions_of(before, averaged_seconds)
+    steady = agreeing(before, averaged_seconds / dispersion)
+    mean = np.cumsum(before, axis=1)[np.arange(len(before)), steady - 1] / steady
+    spread = AGREEMENT * np.sqrt(mean * dispersion / averaged_seconds * (1.0 + 1.0 / steady))
+    found: Floats = np.where(np.abs(newest - mean) > spread, newest, (steady * mean + newest) / (steady + 1))
+    return found
 
 
-def agreeing(blocks: Floats, effective_seconds: float) -> int:
-    """How many of these (newest first) are one steady stretch, if the mean of one scatters like a Poisson count over so
-    many seconds."""
-    if not len(blocks):
-        return 0
-    counts = np.arange(1, len(blocks) + 1)
-    means = np.cumsum(blocks) / counts
-    spread = AGREEMENT * np.sqrt(means / (counts * effective_seconds))
-    common = np.minimum.accumulate(means + spread) >= np.maximum.accumulate(means - spread)
-    return len(blocks) if common.all() else int(np.argmin(common))
+def dispersions_of(blocks: Floats, averaged_seconds: float) -> Floats:
+    """How much more the counts of each row scatter than those of a Poisson process (variance over mean, 1 at the
+    least). Told by the middle one of the steps between neighbours, which neither a trend nor a burst moves."""
+    if blocks.shape[1] < LEAST_BLOCKS:
+        return np.ones(len(blocks))
+    deviation = np.median(np.abs(np.diff(blocks, axis=1)), axis=1) / (MIDDLE_OF_NORMAL * math.sqrt(2.0))
+    middle = np.maximum(np.median(blocks, axis=1), 1e-9)
+    found: Floats = np.clip(deviation**2 * averaged_seconds / middle, 1.0, MOST_DISPERSED)
+    return found
+
+
+def agreeing(blocks: Floats, effective_seconds: Floats) -> NDArray[np.intp]:
+    """How many of each row (newest first) are one steady stretch, if the mean of one scatters like a Poisson count over
+    so many seconds."""
+    counts = np.arange(1, blocks.shape[1] + 1)
+    means = np.cumsum(blocks, axis=1) / counts
+    spread = AGREEMENT * np.sqrt(means / (counts * effective_seconds[:, None]))
+    common = np.minimum.accumulate(means + spread, axis=1) >= np.maximum.accumulate(means - spread, axis=1)
+    found: NDArray[np.intp] = np.where(common.all(axis=1), blocks.shape[1], np.argmin(common, axis=1))
+    return found

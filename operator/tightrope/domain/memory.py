@@ -73,6 +73,15 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seeded:
+    """How much of the past a memory was seeded with: seconds since the oldest sample there was, and how many of them
+    nobody saw. Nothing at all is 0 seconds."""
+
+    seconds: float
+    missing_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceMemory:
     """One service between ticks.
 
@@ -82,7 +91,8 @@ class ServiceMemory:
     the arrivals per second per ready replica of the last ticks. `healthy_since` is when the data became whole,
     None while it is not. `history` reaches back a week; `period` is the one found in it (seconds, None if
     there is none), last looked for at `period_sought_at`. `shadows` are what the rules would have done, per variant.
-    `accounts` has one for each objective.
+    `accounts` has one for each objective. `seeded` says how much history the memory began with, None as long as none
+    was read.
     """
 
     persisted: Persisted = field(default_factory=Persisted)
@@ -98,6 +108,7 @@ class ServiceMemory:
     loads: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     last_tick_at: float | None = None
     last_descent_at: float | None = None
+    seeded: Seeded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

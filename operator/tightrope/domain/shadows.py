@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tightrope.domain import miss_curve
@@ -80,9 +81,9 @@ class Server:
     objective: Objective
 
 
-def demands(bases: Floats, server: Server, *, least: float) -> Floats:
-    """Arrivals per second that each rule covers, `least` at the least."""
-    means = np.outer(bases, MULTIPLIERS).ravel()
+def demands(bases: Floats, server: Server, *, least: float | Floats) -> Floats:
+    """Arrivals per second that each rule covers, `least` at the least; a row of rules for each row of bases."""
+    means = (bases[..., None] * MULTIPLIERS).reshape(*bases.shape[:-1], RULES)
     covered: Floats = np.maximum(means + scatter(means, server), least)
     return covered
 
@@ -144,16 +145,17 @@ def played(shadows: Shadows, *, rate: float, seconds: float, server: Server) -> 
     )
 
 
-def outcome(rate: float, seconds: float, backlog: Floats, ready: Counts, server: Server) -> tuple[Floats, Floats]:
+def outcome(
+    rate: float | Floats, seconds: float, backlog: Floats, ready: Counts, server: Server
+) -> tuple[Floats, Floats]:
     """Misses and what is left waiting, per rule.
 
     Below saturation the miss fraction follows the load (`miss_curve`); above it a fluid queue builds up, and whoever
     would wait longer than the objective bears misses.
     """
     allowed, patience = server.objective.allowed_miss_fraction, miss_curve.patience_seconds(server.objective)
-    fleet = np.maximum(ready, 1e-9)
+    fleet, saturation = np.maximum(ready, 1e-9), saturation_of(ready, server)
     believed = np.array(server.believed)
-    saturation = (believed + miss_curve.room(believed, server.objective)) * fleet
     over = np.minimum(miss_curve.over(rate / fleet, believed, server.objective), 50.0)
     share = np.minimum(allowed * np.exp(over), 1.0)
     arrived = rate * seconds
@@ -164,6 +166,54 @@ def outcome(rate: float, seconds: float, backlog: Floats, ready: Counts, server:
     gave_up = np.maximum(left - longest, 0.0)
     missed = np.minimum(np.maximum(arrived * share, gave_up), arrived)
     return missed, np.minimum(left, longest)
+
+
+def saturation_of(ready: Counts, server: Server) -> Floats:
+    """Requests per second that so many replicas work off at the most."""
+    believed = np.array(server.believed)
+    found: Floats = (believed + miss_curve.room(believed, server.objective)) * np.maximum(ready, 1e-9)
+    return found
+
+
+def backlogs(rates: Floats, seconds: float, backlog: Floats, ready: Counts, server: Server) -> Floats:
+    """What waits for each rule before each of several stretches in a row and after the last one, as `outcome` leaves
+    it: (stretches + 1, rules), from what waits before the first."""
+    saturation = saturation_of(ready, server)
+    surplus, longest = rates[:, None] * seconds - saturation * seconds, miss_curve.GIVE_UP_SECONDS * saturation
+    found = np.empty((len(rates) + 1, len(backlog)))
+    found[0] = backlog
+    for place in range(len(rates)):
+        left = found[place + 1]
+        np.add(found[place], surplus[place], out=left)
+        np.maximum(left, 0.0, out=left)
+        np.minimum(left, longest[place], out=left)
+    return found
+
+
+def played_through(
+    shadows: Shadows, asked: Counts, *, rates: Floats, seconds: float, slots: int, server: Server
+) -> Shadows:
+    """`played` and `asking` for many stretches of `seconds` in a row, in each of which so many requests a second came:
+    (stretches,). `asked` is (earlier slots + stretches, rules): what the rules asked for before, and at the end of each
+    stretch; replicas asked for start over `slots` stretches."""
+    count = len(rates)
+    before = asked[: len(asked) - count]
+    unknown = np.full((max(slots - len(before), 0), RULES), np.iinfo(np.int32).max, dtype=np.int32)
+    whole = np.concatenate([unknown, before[max(len(before) - slots, 0) :], asked[len(asked) - count :]])[:-1]
+    ready = sliding_window_view(whole, slots, axis=0).min(axis=-1)
+    waiting = backlogs(rates, seconds, shadows.backlog, ready, server)
+    missed, _ = outcome(rates[:, None], seconds, waiting[:-1], ready, server)
+    fade = 0.5 ** (seconds / MEMORY_HALF_LIFE_SECONDS)
+    weights = fade ** np.arange(count - 1.0, -1.0, -1.0)
+    paid = billed(asked[len(before) - 1 : -1], server) * seconds
+    return replace(
+        shadows,
+        cost=shadows.cost * fade**count + weights @ paid,
+        missed=shadows.missed * fade**count + weights @ missed,
+        requests=shadows.requests * fade**count + float(weights @ rates) * seconds,
+        backlog=waiting[-1],
+        prior_weight=shadows.prior_weight * 0.5 ** (count * seconds / PRIOR_HALF_LIFE_SECONDS),
+    )
 
 
 def asking(shadows: Shadows, demanded: Floats, server: Server, *, now: float, tick_seconds: float) -> Shadows:

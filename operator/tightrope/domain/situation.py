@@ -12,7 +12,7 @@ from tightrope.domain import accounts, capacity_room, outlook, performance, sche
 from tightrope.domain.forecast import Forecast
 from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Missing, Observation, describe, lower_bound
-from tightrope.domain.shadows import Shadows
+from tightrope.domain.shadows import Server, Shadows
 from tightrope.domain.sharing import Share
 from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, Variant
 
@@ -187,7 +187,29 @@ def looked_ahead(
     clock: Clock,
 ) -> dict[str, outlook.Outlook]:
     """What to plan for, per variant whose capacity is known and feasible, at the objective that binds it."""
-    servers = {
+    servers = servers_of(service, known, bound_by, infeasible, per_node, times, clock)
+    horizons = {name: horizon(times.used[name], clock) for name in times.used}
+    return outlook.outlooks(
+        memory, servers, horizons, service=service, accounts=known, now=clock.now, tick_seconds=clock.tick_seconds
+    )
+
+
+def horizon(time_to_ready: float, clock: Clock) -> float:
+    """Seconds that a plan must look ahead: until what is asked for at the next tick is ready, as metrics show it."""
+    return time_to_ready + clock.tick_seconds + clock.metrics_delay_seconds
+
+
+def servers_of(
+    service: Service,
+    known: Mapping[Metric, Account],
+    bound_by: Mapping[str, Objective],
+    infeasible: Mapping[str, str],
+    per_node: Mapping[str, float],
+    times: "TimesToReady",
+    clock: Clock,
+) -> dict[str, Server]:
+    """The variants whose capacity is known and feasible, as the shadows see them."""
+    return {
         name: outlook.server_of(
             service,
             known[objective.metric].capacities[name],
@@ -199,10 +221,6 @@ def looked_ahead(
         for name, objective in bound_by.items()
         if name not in infeasible
     }
-    horizons = {name: used + clock.tick_seconds + clock.metrics_delay_seconds for name, used in times.used.items()}
-    return outlook.outlooks(
-        memory, servers, horizons, service=service, accounts=known, now=clock.now, tick_seconds=clock.tick_seconds
-    )
 
 
 def played_on(
@@ -305,6 +323,13 @@ def times_to_ready(
     }
     timed = {name for name, state in observation.variants.items() if state.startup_seconds} | set(remembered)
     return TimesToReady(used=used, measured={name: used[name] for name in used if name in timed})
+
+
+def times_known(service: Service, pools: Pools, memory: ServiceMemory) -> TimesToReady:
+    """As last remembered, without looking at the cluster."""
+    measured = memory.persisted.time_to_ready_seconds
+    used = {v.name: measured.get(v.name, pools[v.pool].time_to_ready_seconds) for v in service.variants}
+    return TimesToReady(used=used, measured=measured)
 
 
 def lead(service: Service, observation: Observation, times: TimesToReady, clock: Clock) -> float:
