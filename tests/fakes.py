@@ -20,6 +20,7 @@ from tightrope.ports import (
     Offer,
     PodHistory,
     PodKey,
+    PodNames,
     PodSample,
     PriceSnapshot,
     ServiceName,
@@ -54,6 +55,8 @@ class FakeMetrics:
         self.down: str | None = None
         self.at = 0.0
         self.histories = 0
+        self.past: dict[str, list[tuple[float, float]]] = {}
+        self.asked_pasts: list[tuple[PodNames, int]] = []
         self.offers: dict[str, list[Offer]] = {}
         self.asked_prices: list[list[str]] = []
         self.gateway: dict[ServiceName, float] | None = None
@@ -73,6 +76,14 @@ class FakeMetrics:
         if self.gateway is not None:
             known[GATEWAY] = "gateway_requests_total"
         return MetricsSnapshot(at=self.at, pods=pods, metric_names=known, gateway=self.gateway or {})
+
+    async def earlier_demand(
+        self, preset: str, pods: PodNames, *, start: float, end: float, step_seconds: int, within_seconds: int = 0
+    ) -> Sequence[tuple[float, float]]:
+        self.asked_pasts.append((pods, within_seconds))
+        if self.down:
+            raise MetricsUnavailable(self.down)
+        return [(at, rate) for at, rate in self.past.get(pods.namespace, []) if start <= at <= end]
 
     async def history(
         self, presets: Sequence[str], *, start: float, end: float, step_seconds: float

@@ -14,6 +14,7 @@ from tightrope.controller.health import Pulse
 from tightrope.controller.history import History
 from tightrope.controller.observe import Freshness
 from tightrope.controller.prices import PriceBook
+from tightrope.controller.seeding import Seeding
 from tightrope.controller.statuses import Statuses
 from tightrope.controller.store import KINDS, Store
 from tightrope.controller.telemetry import CountedCluster, Telemetry
@@ -64,6 +65,9 @@ class Operation:
             telemetry=self.telemetry,
             pulse=Pulse(clock=self.clock, tick_seconds=TICK_SECONDS, reconcile_seconds=30.0),
             prices=PriceBook(self.metrics),
+            seeding=Seeding(
+                metrics=self.metrics, clock=self.clock, length_seconds=691_200.0, tick_seconds=TICK_SECONDS
+            ),
             paused=self.paused,
         )
 

@@ -72,6 +72,13 @@ class PodHistory:
     errors: tuple[tuple[float, float], ...] = ()
 
 
+class PodNames(NamedTuple):
+    """Pods by namespace, and a regular expression (RE2) that their whole names match."""
+
+    namespace: str
+    pattern: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What one node of an instance type costs an hour (> 0), in whatever currency the source counts. `capacity_type` is
@@ -112,6 +119,13 @@ class Metrics(Protocol):
         self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
     ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
         """Earlier samples by preset and pod. Raises MetricsUnavailable."""
+
+    async def earlier_demand(
+        self, preset: str, pods: PodNames, *, start: float, end: float, step_seconds: int, within_seconds: int = 0
+    ) -> Sequence[tuple[float, float]]:
+        """(unix seconds, arrivals per second) of all these pods together, on multiples of the step; with
+        `within_seconds` the largest of each step, from rates over so many seconds. What is unknown is left out. Raises
+        MetricsUnavailable."""
 
 
 class WriteConflict(Exception):

@@ -16,7 +16,7 @@ import pytest
 from prometheus_asking import client
 
 from tightrope.adapters.prometheus import Connection
-from tightrope.ports import MetricsUnavailable, PodKey, PodSample
+from tightrope.ports import MetricsUnavailable, PodKey, PodNames, PodSample
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 POD = {"namespace": "nlp", "pod": "a"}
@@ -406,3 +406,37 @@ async def test_what_cannot_be_believed_in_a_history_is_a_gap() -> None:
         async with client(prometheus.url) as metrics:
             history = await metrics.history(["generic"], start=0, end=300, step_seconds=60)
     assert history["generic"][PodKey("nlp", "a")].arrivals == ((60.0, 1.0), (300.0, 2.0))
+
+
+def demand_points(handler: BaseHTTPRequestHandler) -> None:
+    """A point of every step that is asked for, the second of them NaN."""
+    asked = parse_qs(urlsplit(handler.path).query)
+    start, end, step = (float(asked[name][0].rstrip("s")) for name in ("start", "end", "step"))
+    times = [start + step * place for place in range(int((end - start) / step) + 1)]
+    values = [[at, "NaN" if at == times[1] else "7.5"] for at in times]
+    answer({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}})(
+        handler
+    )
+
+
+async def test_the_earlier_demand_of_one_service_is_asked_for_its_pods_alone_and_gaps_are_left_out() -> None:
+    pods = PodNames("nlp", "sentiment-cpu-[bc]{5}")
+    with fake(demand_points) as prometheus:
+        async with client(prometheus.url) as metrics:
+            found = await metrics.earlier_demand("generic", pods, start=0.0, end=60.0 * 15_000, step_seconds=60)
+            peaks = await metrics.earlier_demand(
+                "generic", pods, start=0.0, end=3000.0, step_seconds=300, within_seconds=60
+            )
+    asked = [query["query"][0] for _, _, query in prometheus.asked]
+    assert len(asked) == 3, "11,000 points at the most in one answer"
+    assert all('namespace="nlp", pod=~"sentiment-cpu-[bc]{5}"' in text for text in asked)
+    assert asked[2].startswith("max_over_time(sum(") and asked[2].endswith("[300s:60s])")
+    assert len(found) == 15_001 - 2 and found[0] == (0.0, 7.5)
+    assert len(peaks) == 10
+
+
+async def test_an_earlier_demand_that_cannot_be_read_is_an_error_and_not_an_empty_past() -> None:
+    with fake(lambda handler: handler.send_error(500)) as prometheus:
+        async with client(prometheus.url) as metrics:
+            with pytest.raises(MetricsUnavailable, match="answered 500"):
+                await metrics.earlier_demand("generic", PodNames("n", "a"), start=0.0, end=600.0, step_seconds=60)

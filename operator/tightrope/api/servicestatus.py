@@ -99,6 +99,7 @@ class InferenceDeploymentStatus(Wire):
     last_switch_time: Time | None = Field(None, description="When the mix of variants last changed.")
     cost: Cost | None = Field(None, description="What the plan costs.")
     decision: DecisionStatus | None = Field(None, description="The latest decision that said something new.")
+    past: Text | None = Field(None, description="How much of its demand is known from before the operator's start.")
     history: Annotated[list[PastDecision], Field(max_length=5)] = Field(
         [], description="The five latest decisions, newest first."
     )

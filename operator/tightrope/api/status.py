@@ -82,6 +82,7 @@ def render_status(
         parts["ready"] = _ready_of_wanted(service, observation)
     if service is not None and decision is not None:
         parts |= _decided(service, decision, before, now)
+        parts["past"] = None if decision.past is None else decision.past[:_TEXT_MAX]
         parts["cost"] = Cost(per_hour=money_text(decision.cost_per_hour), currency=currency)
     ready = sum(state.ready for state in observation.variants.values()) if observation else 0
     found = [ready_finding(findings, decision, ready=ready), *findings]

@@ -45,7 +45,7 @@ def document(wire: Wire) -> Document:
         "paused": paused(metadata),
         "pausedForAll": paused_for_all(status, mode=spec.get("mode", "Auto"), own=paused(metadata)),
         "upToDate": observed >= metadata.get("generation", 0) and status.decision is not None,
-        **{part: said[part] for part in ("ready", "plan", "cost", "decision", "slo") if part in said},
+        **{part: said[part] for part in ("ready", "plan", "cost", "decision", "slo", "past") if part in said},
         "variants": [
             {key: value for key, value in variant.items() if key not in _INTERNAL}
             for variant in said.get("variants", ())
@@ -82,6 +82,8 @@ def lines(said: Document, *, now: float) -> Iterator[Text]:
     else:
         yield text(decision["message"])
         yield text(f"{decision['reason']}, decided {since(decision['time'], now)}", FAINT)
+    if "past" in said:
+        yield text(said["past"], FAINT)
     if not said["upToDate"] and decision is not None:
         yield text("The spec has been changed since, and that has not been acted on yet.", DOUBTFUL)
     yield from paragraph(plan_lines(said))

@@ -37,7 +37,7 @@ def run(
     rate_window_seconds: Annotated[str | None, _flag("Seconds over which rates are taken [60].")] = None,
     max_sample_age_seconds: Annotated[str | None, _flag("A sample older than this is stale [60].")] = None,
     query_timeout_seconds: Annotated[str | None, _flag("Seconds that Prometheus has to answer [5].")] = None,
-    history_seconds: Annotated[str | None, _flag("How much is read back at start [3600]; 0 for nothing.")] = None,
+    history_seconds: Annotated[str | None, _flag("How much is read back at start [691200]; 0 for nothing.")] = None,
     reconcile_seconds: Annotated[str | None, _flag("Seconds between two full listings of the cluster [30].")] = None,
     metrics_host: Annotated[str | None, _flag("Address of /metrics, /healthz and /readyz [0.0.0.0].")] = None,
     metrics_port: Annotated[str | None, _flag("Port of /metrics, /healthz and /readyz [8080]; 0 for any.")] = None,

@@ -21,7 +21,7 @@ from tightrope.controller import wiring
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution, Pass
 from tightrope.controller.health import Pulse
-from tightrope.controller.history import History
+from tightrope.controller.history import FINE_SECONDS, History
 from tightrope.controller.observe import Freshness, HistoryRead
 from tightrope.controller.prices import PriceBook
 from tightrope.controller.roster import ParsedOnce, enrol
@@ -32,7 +32,7 @@ from tightrope.controller.telemetry import Telemetry
 from tightrope.controller.tick import Pace, Tick
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.spec import ServiceKey
-from tightrope.ports import Cluster, Metrics, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, Prices
+from tightrope.ports import Cluster, Metrics, MetricsSnapshot, MetricsUnavailable, PodHistory, PodKey, PodNames, Prices
 
 # Kinds that a tenant may not be allowed to list, and without which the rest is still worth a look.
 _DISPENSABLE: Final = ("Namespace", *OPTIONAL)
@@ -159,8 +159,9 @@ async def read_back(metrics: Metrics, presets: Sequence[str], settings: Settings
     step = max(round(settings.tick_seconds), 1)
     if settings.history_seconds <= 0:
         return None
+    start = now - min(settings.history_seconds, FINE_SECONDS)
     try:
-        pods = await metrics.history(presets, start=now - settings.history_seconds, end=now, step_seconds=step)
+        pods = await metrics.history(presets, start=start, end=now, step_seconds=step)
     except MetricsUnavailable:
         return None
     return HistoryRead(step_seconds=step, pods=pods)
@@ -227,6 +228,11 @@ class _Answered:
         self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
     ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
         return {}
+
+    async def earlier_demand(
+        self, preset: str, pods: PodNames, *, start: float, end: float, step_seconds: int, within_seconds: int = 0
+    ) -> Sequence[tuple[float, float]]:
+        return []
 
 
 class _Read(History):

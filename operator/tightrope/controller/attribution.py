@@ -56,6 +56,18 @@ class Attribution:
         return None
 
 
+def pod_pattern(kind: str, workload: str) -> str:
+    """A regular expression (RE2) for the whole names of the pods of this workload, as `candidates` takes them apart.
+    The leader of a group stands for the group."""
+    name = re.escape(workload)
+    if kind != "Deployment":
+        return rf"{name}-\d+"
+    longest = _LONGEST_GENERATED_NAME - len("-12345")
+    if len(workload) < longest - len("-1234567890"):
+        return rf"{name}-{_SAFE}{{1,10}}-{_SAFE}{{5}}"
+    return rf"{name}-{_SAFE}{{0,10}}-?{_SAFE}{{5}}"
+
+
 def candidates(pod: str) -> Iterable[tuple[str, str]]:
     """(kind, name) of the workloads that a pod of this name may belong to."""
     if match := _DEPLOYMENT_POD.fullmatch(pod):

@@ -12,6 +12,7 @@ from tightrope.controller.observe import HistoryRead
 from tightrope.controller.telemetry import say
 from tightrope.ports import Metrics, PodHistory, PodKey
 
+FINE_SECONDS = 3600.0  # how much of the past is read tick by tick; what is older `seeding` reads by the minute
 _AGAIN_SECONDS = 60.0
 
 Histories = Mapping[str, Mapping[PodKey, PodHistory]]

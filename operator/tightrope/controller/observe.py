@@ -76,13 +76,14 @@ class WorkloadFacts:
 class ServiceFacts:
     """One service with its preset, and everything the cluster shows of it. Workloads and pods of a variant that the
     service no longer declares still serve it: they count in its demand, and have no state of their own.
-    `history_awaited` as in `Observation`."""
+    `history_awaited` and `past_awaited` as in `Observation`."""
 
     service: Service
     preset: str
     workloads: Sequence[WorkloadFacts] = ()
     pods: Sequence[PodFacts] = ()
     history_awaited: bool = False
+    past_awaited: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +189,7 @@ class _View:
             threshold_note=threshold_notes(reading, service),
             further_outcomes=found,
             history_awaited=self.facts.history_awaited,
+            past_awaited=self.facts.past_awaited,
             gateway_demand=gateway,
         )
 

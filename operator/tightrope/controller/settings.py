@@ -56,7 +56,7 @@ class Settings:
     rate_window_seconds: float = 60.0
     max_sample_age_seconds: float = 60.0
     query_timeout_seconds: float = 5.0
-    history_seconds: float = 3600.0
+    history_seconds: float = 691_200.0
     reconcile_seconds: float = 30.0
     metrics_host: str = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside the pod
     metrics_port: int = 8080
@@ -87,7 +87,7 @@ _SECONDS: Final = {
     "rate_window_seconds": Bounds(low=1, high=3600),
     "max_sample_age_seconds": Bounds(low=1, high=3600),
     "query_timeout_seconds": Bounds(low=0.1, high=60),
-    "history_seconds": Bounds(low=0, high=86400),
+    "history_seconds": Bounds(low=0, high=691_200),
     "reconcile_seconds": Bounds(low=1, high=600),
     "lease_seconds": Bounds(low=5, high=300),
 }

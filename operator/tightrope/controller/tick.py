@@ -23,12 +23,14 @@ from tightrope.controller.observe import Freshness, HistoryRead, ServiceFacts, o
 from tightrope.controller.ownership import TAKE_REPLICAS_FROM
 from tightrope.controller.prices import PriceBook
 from tightrope.controller.roster import Member, ParsedOnce, Refused, enrol, internal_error
+from tightrope.controller.seeding import Seeding, wishes
 from tightrope.controller.self_metrics import ServiceFigures, TickSummary
 from tightrope.controller.store import Snapshot, Store, Wire
 from tightrope.controller.telemetry import Telemetry, say
 from tightrope.domain.decide import decide
 from tightrope.domain.memory import Memory, ServiceMemory
 from tightrope.domain.plan import Decision
+from tightrope.domain.situation import Clock as Moment
 from tightrope.domain.spec import Service, ServiceKey
 from tightrope.ports import Clock, Metrics, MetricsSnapshot
 
@@ -60,6 +62,7 @@ class Tick:
         telemetry: Telemetry,
         pulse: Pulse,
         prices: PriceBook,
+        seeding: Seeding | None = None,
         paused: Pause | None = None,
     ) -> None:
         self._store = store
@@ -68,6 +71,7 @@ class Tick:
         self._clock = clock
         self._pace = pace
         self._history = history
+        self._seeding = seeding
         self._execution = execution
         self._telemetry = telemetry
         self._pulse = pulse
@@ -131,6 +135,7 @@ class Tick:
             seen = Pass(snapshot=snapshot, roster=roster, now=now, prices=prices, budgets=budgets)
             gathered = await asyncio.to_thread(self._gathered, seen)
         history = self._earlier(gathered, samples, presets)
+        self._ask_for_the_past(gathered, samples)
         with self._part("observe"):
             observed = await asyncio.to_thread(self._observed, gathered, samples, history)
         with self._part("decide"):
@@ -192,6 +197,17 @@ class Tick:
         uids = {member.parsed.uid for member in seen.roster.members}
         return self._history.read(presets, uids=uids, failing=cannot_see(samples), now=seen.now)
 
+    def _ask_for_the_past(self, seen: Pass, samples: MetricsSnapshot) -> None:
+        """Of services whose memory has not been seeded."""
+        if self._seeding is not None:
+            unseeded = [member for member in seen.roster.members if not self._knows_the_past(member)]
+            wanted = wishes(unseeded, seen.cluster, seen.roster.pools)
+            self._seeding.ask(wanted, seeing=not cannot_see(samples), now=seen.now)
+
+    def _knows_the_past(self, member: Member) -> bool:
+        key = member.parsed.service.key
+        return self._uids.get(key) == member.parsed.uid and self._memory.of(key).seeded is not None
+
     def _observed(self, seen: Pass, samples: MetricsSnapshot, history: HistoryRead | None) -> Pass:
         services = [
             ServiceFacts(
@@ -200,6 +216,7 @@ class Tick:
                 workloads=[state.facts for state in seen.cluster[member.parsed.service.key].workloads.values()],
                 pods=seen.cluster[member.parsed.service.key].pods,
                 history_awaited=self._history.awaited(member.parsed.uid),
+                past_awaited=self._seeding.awaited(member.parsed.uid, now=seen.now) if self._seeding else None,
             )
             for member in seen.roster.members
         ]
@@ -214,7 +231,8 @@ class Tick:
     def _decided(self, seen: Pass) -> Pass:
         """All services together, since they share pools. If that fails, each alone, to find the one that poisons it."""
         pools = {name: parsed.pool for name, parsed in seen.roster.pools.items()}
-        services, memory = [member.parsed.service for member in seen.roster.members], self._remembered(seen)
+        services = [member.parsed.service for member in seen.roster.members]
+        memory = self._with_the_past(self._remembered(seen), seen)
 
         def decided(those: Sequence[Service]) -> tuple[Mapping[ServiceKey, Decision], Memory]:
             return decide(
@@ -235,6 +253,19 @@ class Tick:
             seen = without(seen, {service.key: error for service, error in errors})
             decisions, self._memory = decided(sound)
         return replace(seen, decisions=decisions)
+
+    def _with_the_past(self, memory: Memory, seen: Pass) -> Memory:
+        """With what was read of the past, of as many services as the tick has time for."""
+        if self._seeding is None:
+            return memory
+        moment = Moment(
+            now=seen.now,
+            tick_seconds=self._period_seconds,
+            metrics_delay_seconds=self._pace.metrics_delay_seconds,
+        )
+        services = {member.parsed.uid: member.parsed.service for member in seen.roster.members}
+        pools = {name: parsed.pool for name, parsed in seen.roster.pools.items()}
+        return self._seeding.lived(memory, services, pools=pools, moment=moment)
 
     def _remembered(self, seen: Pass) -> Memory:
         """Last tick's memory; for a service not in it, what its status kept. A namesake of another uid is another."""

@@ -21,12 +21,13 @@ from tightrope.controller import handlers
 from tightrope.controller.actuate import Actuator
 from tightrope.controller.execution import Execution
 from tightrope.controller.health import Pulse
-from tightrope.controller.history import History
+from tightrope.controller.history import FINE_SECONDS, History
 from tightrope.controller.leadership import Alone, Election, Leadership
 from tightrope.controller.lease import Periods
 from tightrope.controller.observe import Freshness
 from tightrope.controller.prices import PriceBook
 from tightrope.controller.process import Process
+from tightrope.controller.seeding import Seeding
 from tightrope.controller.settings import Settings
 from tightrope.controller.statuses import Statuses
 from tightrope.controller.store import KINDS, OPTIONAL, Store
@@ -199,7 +200,15 @@ def tick(
         ),
     )
     history = History(
-        metrics=metrics, length_seconds=settings.history_seconds, step_seconds=max(round(settings.tick_seconds), 1)
+        metrics=metrics,
+        length_seconds=min(settings.history_seconds, FINE_SECONDS),
+        step_seconds=max(round(settings.tick_seconds), 1),
+    )
+    seeding = Seeding(
+        metrics=metrics,
+        clock=clock,
+        length_seconds=settings.history_seconds,
+        tick_seconds=settings.tick_seconds,
     )
     execution = Execution(
         actuator=Actuator(cluster=cluster, store=store),
@@ -216,6 +225,7 @@ def tick(
         telemetry=telemetry,
         pulse=pulse,
         prices=PriceBook(metrics),
+        seeding=seeding,
         paused=settings.paused,
     )
 

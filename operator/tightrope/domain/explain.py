@@ -8,12 +8,29 @@ import numpy as np
 
 from tightrope.domain import miss_curve
 from tightrope.domain.allocate import Mix
+from tightrope.domain.memory import Seeded
 from tightrope.domain.observation import Known
 from tightrope.domain.plan import Alternative, Reason
 from tightrope.domain.situation import Situation
 from tightrope.domain.spec import Metric
 
 SHOWN_ALTERNATIVES = 3
+HOUR = 3600.0
+
+
+def past_sentence(seeded: Seeded | None, awaited: str | None) -> str | None:
+    """What is known of the demand before the operator's start; None where nobody asked."""
+    if seeded is None:
+        return None if awaited is None else f"Its demand of the days before is not known: {awaited}."
+    if seeded.seconds <= 0.0:
+        return "No history: covered by the standing rule."
+    missing = f", of which {length(seeded.missing_seconds)} were missing" if seeded.missing_seconds >= HOUR / 60 else ""
+    return f"Seeded with {length(seeded.seconds)} of history{missing}."
+
+
+def length(seconds: float) -> str:
+    """So many hours, or minutes if it is less than two hours: `26 h`, `45 min`."""
+    return f"{seconds / HOUR:.0f} h" if seconds >= 2 * HOUR else f"{seconds / 60.0:.0f} min"
 
 
 def mix_label(replicas: Mapping[str, int]) -> str:

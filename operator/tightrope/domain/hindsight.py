@@ -137,9 +137,8 @@ def levels(record: Record, *, averaged_seconds: float) -> Floats:
 
 def growths(record: Record, *, tick_seconds: float) -> Floats:
     """The steepest slope at each minute (arrivals per second per second), as `forecast` finds it; never negative."""
-    return np.maximum.reduce(
-        [*(slopes(record.minutes, span) for span in trend_spans(tick_seconds)), np.zeros(len(record.minutes))]
-    )
+    short, long = (slopes(record.minutes, span) for span in trend_spans(tick_seconds))
+    return np.fmax(np.fmax(short, long), np.zeros(1))
 
 
 def slopes(rates: Floats, span_seconds: float) -> Floats:
@@ -154,7 +153,8 @@ def slopes(rates: Floats, span_seconds: float) -> Floats:
     middle = known @ passed / number
     spread = known @ passed**2 - number * middle**2
     slope = (values @ passed - middle * values.sum(axis=1)) / np.maximum(spread, 1e-9)
-    return np.where((known.sum(axis=1) >= 3) & (spread > 1e-6), slope, 0.0)
+    found: Floats = np.where((known.sum(axis=1) >= 3) & (spread > 1e-6), slope, 0.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

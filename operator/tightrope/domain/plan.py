@@ -40,6 +40,7 @@ class Reason(StrEnum):
     FROM_ZERO = "FromZero"
     HOLD_AWAKE = "HoldAwake"
     QUALITY_BRIDGE = "QualityBridge"
+    HOLD_HISTORY = "HoldHistory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,8 @@ class Decision:
     plan needs at this instant, for the PodDisruptionBudget. `covered_demand` is the arrivals per second that the
     plan is sized for; None if unknown. `blind` says why nothing may descend, None when the data is whole. `budget` is
     the leading objective's, `further_budgets` those of the others. `beyond_replicas` says in words which errors come at
-    any load, so that no plan mends them. `money_budget` says what the budget in money keeps from being planned.
+    any load, so that no plan mends them. `money_budget` says what the budget in money keeps from being planned. `past`
+    says what is known of the days before the operator's start; None where nobody asked.
     """
 
     key: ServiceKey
@@ -131,6 +133,7 @@ class Decision:
     further_budgets: Mapping[Metric, BudgetState] = field(default_factory=dict)
     beyond_replicas: str | None = None
     money_budget: str | None = None
+    past: str | None = None
 
     def budget_of(self, metric: Metric, service: Service) -> BudgetState | None:
         """The budget of the service's objective of this metric; None while nothing has finished."""

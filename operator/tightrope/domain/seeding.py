@@ -22,6 +22,7 @@ from tightrope.domain.spec import Metric, Pools, Service
 
 PLAYED_MINUTES = 2 * 24 * 60  # what is older counts for less than a quarter
 MINUTES_READ = PLAYED_MINUTES + MINUTES_KEPT
+SECONDS_READ = FIVES_KEPT * FIVE_MINUTES
 STEP_MINUTES = 60  # how often the rule in charge is judged anew, and a period sought
 
 

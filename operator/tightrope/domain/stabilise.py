@@ -64,6 +64,14 @@ def re_entry(situation: Situation, proposal: Proposal) -> Proposal:
     )
 
 
+def awaited_past(situation: Situation, proposal: Proposal) -> Proposal:
+    """What one start knows is no reason to shrink what days have taught: it is worth minutes to read them first."""
+    awaited = situation.observation.past_awaited
+    if awaited is None or situation.memory.seeded is not None:
+        return proposal
+    return no_descent(situation, proposal, Reason.HOLD_HISTORY, f"Hold: {awaited}.")
+
+
 def rollout(situation: Situation, proposal: Proposal) -> Proposal:
     """A rollout in flight has pods of its own coming and going: no descent until it ends."""
     rolling = sorted(name for name, state in situation.observation.variants.items() if state.rolling_out)
@@ -319,6 +327,7 @@ RAILS: tuple[Rail, ...] = (
     bridge,  # before the holds: a burst in mid-switch is served even when blind
     missing_data,
     re_entry,
+    awaited_past,
     rollout,
     utilisation_guard,
     descent_window,

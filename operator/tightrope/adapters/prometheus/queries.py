@@ -4,7 +4,9 @@
 its length, because Prometheus refuses more than 11,000 points in one answer.
 """
 
+import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +14,7 @@ from typing import Final
 from tightrope.adapters.prometheus.presets import Preset, Signal, TargetLabels, Unit, generic, newest, triton, vllm
 from tightrope.adapters.prometheus.presets.generic import GenericNames
 
+_RANGED: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([^}]*)\})?\[", re.ASCII)
 NEWEST: Final = "newest_sample_at"
 MOST_POINTS: Final = 11_000
 
@@ -85,6 +88,30 @@ def history_queries(preset: Preset, labels: TargetLabels, step_seconds: float) -
     """The queries of a history: demand, and what finished for each objective that there may be."""
     signals = {name: signal for name, signal in preset.signals().items() if name != "in_flight"}
     return [_query(preset.name, name, signal, labels, step_seconds) for name, signal in signals.items()]
+
+
+def matchers(labels: TargetLabels, namespace: str, pattern: str) -> str:
+    """These pods as PromQL writes them inside braces, quoted."""
+    return f"{labels.namespace}={json.dumps(namespace)}, {labels.pod}=~{json.dumps(pattern)}"
+
+
+def narrowed(text: str, within: str) -> str:
+    """The query with these matchers in each of its range selectors."""
+    return _RANGED.sub(lambda found: f"{found[1]}{{{', '.join(filter(None, (found[2], within)))}}}[", text)
+
+
+def demand_query(
+    preset: Preset, labels: TargetLabels, within: str, *, window_seconds: float, step_seconds: int | None = None
+) -> Query:
+    """Arrivals per second of the pods that the matchers pick, over the window; with a step, the largest of it."""
+    text = f"sum({narrowed(preset.arrivals.over(window_seconds), within)})"
+    if step_seconds is not None:
+        text = f"max_over_time({text}[{step_seconds}s:{round(window_seconds)}s])"
+    signal = preset.arrivals
+    return Query(
+        preset=preset.name, signal="arrivals", text=text, unit=signal.unit, metric=signal.metric, labels=labels,
+        about_pods=False,
+    )  # fmt: skip
 
 
 def spans(start: float, end: float, step_seconds: float) -> Iterator[Span]:

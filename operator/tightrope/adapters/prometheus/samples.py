@@ -220,6 +220,11 @@ def gather_history(query: Query, result: Sequence[Any], pods: dict[PodKey, Gathe
                 counts[bound] = counts.get(bound, 0.0) + value
 
 
+def rates_of(query: Query, result: Sequence[Any]) -> list[tuple[float, float]]:
+    """The points of an answer of one series; none of an empty one."""
+    return [(at, value / query.unit.divisor) for series in result[:1] for at, value in _points(series)]
+
+
 def _points(series: Mapping[str, Any]) -> Iterable[tuple[float, float]]:
     values = series.get("values")
     for point in values if isinstance(values, list) else ():

@@ -18,7 +18,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3 import Retry
 
 from tightrope.adapters.prometheus.presets import Preset, TargetLabels
-from tightrope.adapters.prometheus.queries import Span, spans
+from tightrope.adapters.prometheus.queries import Span, demand_query, matchers, spans
 from tightrope.adapters.prometheus.samples import BadNumber, finite
 from tightrope.adapters.prometheus.session import CheckedSession, Connection, QueryFailed
 from tightrope.replay.demand import Demand
@@ -30,7 +30,6 @@ MOST_STEPS: Final = 3_000_000  # a month by the second
 LATEST: Final = 1e11  # unix seconds of the year 5138: what is larger is in milliseconds
 _PROBES: Final = 100  # points over the whole range when it is asked why there was no answer
 _SHOWN: Final = 5
-_RANGED: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([^}]*)\})?\[", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Pods:
 
     def matchers(self, labels: TargetLabels) -> str:
         """As PromQL writes it inside braces."""
-        return f"{labels.namespace}={json.dumps(self.namespace)}, {labels.pod}=~{json.dumps(self.pattern)}"
+        return matchers(labels, self.namespace, self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +97,8 @@ def range_of(*, start: str, end: str, step: str, now: float) -> Range:
 
 def arrivals_query(preset: Preset, pods: Pods, *, step_seconds: int, labels: TargetLabels) -> Question:
     """Requests per second that arrived at these pods, over one step: the preset's own expression, narrowed to them."""
-    narrowed = _RANGED.sub(
-        lambda found: f"{found[1]}{{{', '.join(filter(None, (found[2], pods.matchers(labels))))}}}[",
-        preset.arrivals.over(step_seconds),
-    )
-    return Question(text=f"sum({narrowed})", metric=preset.arrivals.metric, pods=pods, labels=labels)
+    query = demand_query(preset, labels, pods.matchers(labels), window_seconds=step_seconds)
+    return Question(text=query.text, metric=preset.arrivals.metric, pods=pods, labels=labels)
 
 
 def prometheus(connection: Connection, *, monotonic: Callable[[], float]) -> Asks:

@@ -1,7 +1,9 @@
 """What to ask Prometheus for each kind of server: one file a server, chosen by `spec.metrics.preset`.
 
 `queries` turns a preset into queries. An expression holds nothing of a tenant: no name, label or namespace of any
-service enters it, because every query asks for all pods at once and groups by namespace and pod.
+service enters it, because every query of a tick asks for all pods at once and groups by namespace and pod. Only where
+the past of one service is asked for, its namespace and the names of its workloads, which Kubernetes has checked, stand
+in quotes.
 """
 
 import re
