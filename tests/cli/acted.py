@@ -97,6 +97,21 @@ def vision() -> Wire:
     return _acted("vision", _VISION)
 
 
+def recommended(**overrides: Any) -> Wire:
+    """nlp/sentiment in mode Recommend, half a day later."""
+    made = _acted("sentiment", _SENTIMENT)
+    made["spec"]["mode"] = "Recommend"
+    made["status"]["recommendation"] = {
+        "since": time_text(NOW - 45_000.0),
+        "hours": "12.50",
+        "cost": "12.30",
+        "planCost": "7.100",
+        "currency": "USD",
+        "slo": [{"metric": "latency", "finished": "120000", "missed": "512.0", "predictedMissed": "600.0"}],
+    } | overrides
+    return made
+
+
 def _acted(name: str, status: Wire) -> Wire:
     made = wire.inference_deployment(name)
     made["metadata"]["generation"] = 1

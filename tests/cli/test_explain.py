@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import wire
 import yaml
-from cli.acted import NOW, sentiment, vision
+from cli.acted import NOW, recommended, sentiment, vision
 from cli.clusters import Cluster
 from cli.conftest import Type
 
@@ -68,6 +68,22 @@ def test_a_pause_of_all_services_is_not_taken_for_the_service_s_own() -> None:
     assert "Paused (all services)" in decided("Paused")
     assert "Auto, descents paused (all services)" in decided("HoldDescentsPaused")
     assert "Paused (by annotation)" in decided("Paused", **{"tightrope.dev/paused": "all"})
+
+
+def test_mode_recommend_tells_what_both_fleets_cost_and_missed() -> None:
+    text = shown(recommended())
+    assert "COMPARED OVER 12.5h   COST        LATENCY MISSED" in text
+    assert "as it ran             12.30 USD   0.43%" in text
+    assert "as recommended        7.10 USD    0.50% predicted" in text
+    assert "Following the recommendations would have saved 5.20 USD (42%)." in text
+
+    dearer = shown(recommended(planCost="15.00"))
+    assert "Following the recommendations would have cost 2.70 USD more (22%)." in dearer
+
+
+def test_a_comparison_that_makes_no_sense_is_not_told() -> None:
+    assert "COMPARED OVER" not in shown(recommended(cost="a lot"))
+    assert "COMPARED OVER" not in shown(sentiment())
 
 
 def test_a_status_can_not_steer_the_terminal() -> None:

@@ -1,12 +1,16 @@
 """`tightrope top`: all services at a glance."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import wire
-from cli.acted import sentiment, vision
+from cli.acted import recommended, sentiment, vision
 from cli.clusters import Cluster
 from cli.conftest import Type
+
+from tightrope.cli.top import lines, overview
 
 
 @pytest.fixture
@@ -55,3 +59,15 @@ def test_top_only_reads(filled: Cluster, typed: Type) -> None:
     typed("top", "-A")
     typed("explain", "sentiment")
     assert {method for method, _, _ in filled.asked} == {"GET"}
+
+
+def test_what_recommendations_would_save_is_shown_beside_who_has_them() -> None:
+    def told(*services: Mapping[str, Any]) -> list[str]:
+        return [line.plain for line in lines([overview(wire) for wire in services], everywhere=True)]
+
+    heading, first, second, *_ = told(recommended(), vision())
+    at = heading.index("WOULD SAVE/H")
+    assert first[at:].startswith("0.416 USD (42%)   ")
+    assert second[at:].startswith("-   "), "nobody knows what another mode saves from its status"
+    assert "-0.216 USD (-22%)" in told(recommended(planCost="15.00"))[1]
+    assert "WOULD SAVE" not in told(vision())[0]

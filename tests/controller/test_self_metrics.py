@@ -10,6 +10,7 @@ from prometheus_client import generate_latest
 from tightrope.api.conditions import Finding
 from tightrope.controller.self_metrics import ServiceFigures, TickSummary
 from tightrope.controller.telemetry import Telemetry
+from tightrope.domain.comparison import Comparison, Judged
 from tightrope.domain.memory import Persisted
 from tightrope.domain.observation import Observation, Outcomes
 from tightrope.domain.plan import BudgetState, Decision, Reason, VariantBelief
@@ -210,3 +211,23 @@ def test_every_objective_has_its_own_series() -> None:
     assert seen["tightrope_missed_requests_total ttft"] == 15.0
     # Nobody has measured errors: they have an objective and nothing else.
     assert [name for name in seen if name.endswith(" errors")] == ["tightrope_slo_objective_ratio errors"]
+
+
+def test_mode_recommend_shows_both_fleets_and_other_modes_show_none() -> None:
+    telemetry = Telemetry()
+    found = Comparison(
+        since=0.0, currency="USD", seconds=3600.0, cost=2.0, plan_cost=0.8,
+        objectives={Metric.LATENCY: Judged(finished=1000.0, missed=4.0, predicted=6.0)},
+    )  # fmt: skip
+    tick(telemetry, 0.0, figures(decision=decision(persisted=Persisted(comparison=found))))
+    recommended = {name: value for name, value in shown(telemetry).items() if "recommendation" in name}
+    assert recommended == {
+        "tightrope_recommendation_compared_seconds": 3600.0,
+        "tightrope_recommendation_cost actual USD": 2.0,
+        "tightrope_recommendation_cost recommended USD": 0.8,
+        "tightrope_recommendation_finished_requests": 1000.0,
+        "tightrope_recommendation_missed_requests actual": 4.0,
+        "tightrope_recommendation_missed_requests recommended": 6.0,
+    }
+    tick(telemetry, PERIOD, figures())
+    assert not any("recommendation" in name for name in shown(telemetry))

@@ -45,3 +45,12 @@ def test_an_alarm_is_more_than_a_figure() -> None:
     before = status(attainment="99.50")
     assert only_figures(before, status(attainment="99.30"), {"slo": []})
     assert not only_figures(before, status(attainment="99.30", burning="Fast"), {"slo": []})
+
+
+async def test_a_comparison_that_grows_is_a_figure_like_others() -> None:
+    watched = wire.inference_deployment("watched", mode="Recommend")
+    op = operation(wire.compute_pool("cpu"), wire.compute_pool("gpu"), watched, watched=10.0)
+    await op.tick(12)
+    written = await status_writes(op, 40)
+    assert sum(map(len, written)) <= 11, "ten minutes, one write a minute"
+    assert op.cluster.get("InferenceDeployment", "watched")["status"]["recommendation"]["hours"]

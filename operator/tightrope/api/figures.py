@@ -15,6 +15,7 @@ from tightrope.domain.spec import ErrorsObjective, Objective
 _LAST_YEAR_2100 = 4_133_980_800.0
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SAME_NUMBER = 0.25
+_SAME_SUM, _LEAST_SUM = 0.01, 1e-6
 _HOUR = 3600.0
 _FIGURE_MAX = 64
 _COVERED = tuple(
@@ -78,6 +79,14 @@ def significant(value: float, digits: int) -> str:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{round(value, decimals):.{max(decimals, 0)}f}"
+
+
+def counted(value: float, previous: str | None) -> str:
+    """A sum that grows, in four digits; as before while it differs by less than a hundredth."""
+    before = parse_number(previous, 0.0, math.inf)
+    if previous is not None and before is not None and abs(value - before) <= _SAME_SUM * before:
+        return previous
+    return significant(value, 4) if value >= _LEAST_SUM else "0"
 
 
 def covered_text(seconds: float, window_seconds: float) -> str:

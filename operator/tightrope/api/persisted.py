@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tightrope.api.duration import parse_duration
 from tightrope.api.figures import objective_text, parse_number, parse_time
 from tightrope.api.inferencedeployment import MAX_REPLICAS
+from tightrope.api.recommendation import comparison
 from tightrope.api.servicestatus import InferenceDeploymentStatus, VariantStatus
 from tightrope.domain.memory import BackOff, LearnedCapacity, Persisted
 from tightrope.domain.spec import Service
@@ -44,6 +45,7 @@ def persisted(status: InferenceDeploymentStatus, service: Service, *, now: float
         capacities=_each(variants, _capacity) if same_objectives else {},
         time_to_ready_seconds=_each(variants, lambda variant: _seconds(variant.time_to_ready)),
         back_offs=_each(variants, lambda variant: _back_off(variant, now)),
+        comparison=comparison(status.recommendation, now=now) if same_objectives else None,
     )
 
 

@@ -85,6 +85,24 @@ class PastDecision(Wire):
     plan: Mix = Field(description="Replicas by variant.")
 
 
+class ComparedObjective(Wire):
+    metric: Figure = Field(description="latency, ttft, itl or errors.")
+    finished: Figure = Field(description="Requests that finished while both fleets could be judged.")
+    missed: Figure = Field(description="Of those, missed by the fleet that ran.")
+    predicted_missed: Figure = Field(description="Of those, missed had the recommended plans run, by what is learned.")
+
+
+class RecommendationStatus(Wire):
+    since: Time = Field(description="When the mode Recommend began.")
+    hours: Figure = Field(description="How many hours since then were compared, of the SLO's window at the most.")
+    cost: Figure = Field(description="What the replicas that were asked for cost in these hours.")
+    plan_cost: Figure = Field(description="What the recommended plans would have cost in these hours.")
+    currency: Figure = Field(description="Currency of both.")
+    slo: Annotated[list[ComparedObjective], Field(max_length=4), ListMap("metric")] = Field(
+        [], description="What both missed, by objective; absent where that is unknown."
+    )
+
+
 class InferenceDeploymentStatus(Wire):
     observed_generation: int | None = Field(None, ge=0, description="The generation of the spec that was acted on.")
     conditions: Conditions = Field([], description="Ready is the summary of the others.")
@@ -98,6 +116,9 @@ class InferenceDeploymentStatus(Wire):
     plan: Mix | None = Field(None, description="Replicas by variant that the operator converges to.")
     last_switch_time: Time | None = Field(None, description="When the mix of variants last changed.")
     cost: Cost | None = Field(None, description="What the plan costs.")
+    recommendation: RecommendationStatus | None = Field(
+        None, description="In mode Recommend, what following the plans would have cost and missed."
+    )
     decision: DecisionStatus | None = Field(None, description="The latest decision that said something new.")
     past: Text | None = Field(None, description="How much of its demand is known from before the operator's start.")
     history: Annotated[list[PastDecision], Field(max_length=5)] = Field(

@@ -23,6 +23,7 @@ from tightrope.api.figures import (
     time_text,
 )
 from tightrope.api.persisted import read_status
+from tightrope.api.recommendation import recommendation_status
 from tightrope.api.servicestatus import (
     AlternativeStatus,
     Cost,
@@ -84,6 +85,7 @@ def render_status(
         parts |= _decided(service, decision, before, now)
         parts["past"] = None if decision.past is None else decision.past[:_TEXT_MAX]
         parts["cost"] = Cost(per_hour=money_text(decision.cost_per_hour), currency=currency)
+        parts["recommendation"] = recommendation_status(decision.persisted.comparison, before.recommendation)
     ready = sum(state.ready for state in observation.variants.values()) if observation else 0
     found = [ready_finding(findings, decision, ready=ready), *findings]
     parts["conditions"] = conditions(found, previous=before.conditions, generation=generation, now=now)

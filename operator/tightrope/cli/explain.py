@@ -3,15 +3,17 @@
 Pure but for `explain`, the command's body: `document` takes the object as stored, `lines` the document.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from tightrope.api.figures import parse_number, parse_time
+from tightrope.api.figures import money_text, parse_number, parse_time
 from tightrope.api.invalid import SpecInvalid
 from tightrope.api.pause import Pause, pause_of
 from tightrope.api.persisted import read_status
+from tightrope.api.recommendation import comparison
 from tightrope.api.servicestatus import InferenceDeploymentStatus
 from tightrope.cli.cluster import Wire, connected
 from tightrope.cli.output import BAD, DOUBTFUL, FAINT, GOOD, Cell, ago, columns, heading, text
@@ -20,6 +22,7 @@ from tightrope.domain.plan import Reason
 
 Document: TypeAlias = dict[str, Any]
 
+_PARTS = ("ready", "plan", "cost", "recommendation", "decision", "slo", "past")
 # What the operator keeps for itself across a restart.
 _INTERNAL = ("capacityLogMean", "capacityLogSd", "targetUID", "backOff")
 _BAD_IF_TRUE = ("Conflict", "NameTaken", "RolloutBlocked")
@@ -37,6 +40,8 @@ def document(wire: Wire) -> Document:
     metadata, spec = wire["metadata"], wire.get("spec") or {}
     status = read_status(wire.get("status") or {})
     said = status.model_dump(by_alias=True, exclude_none=True)
+    if comparison(status.recommendation, now=math.inf) is None:
+        said.pop("recommendation", None)  # of what makes no sense nothing is told
     observed = status.observed_generation or 0
     return {
         "namespace": metadata["namespace"],
@@ -45,7 +50,7 @@ def document(wire: Wire) -> Document:
         "paused": paused(metadata),
         "pausedForAll": paused_for_all(status, mode=spec.get("mode", "Auto"), own=paused(metadata)),
         "upToDate": observed >= metadata.get("generation", 0) and status.decision is not None,
-        **{part: said[part] for part in ("ready", "plan", "cost", "decision", "slo", "past") if part in said},
+        **{part: said[part] for part in _PARTS if part in said},
         "variants": [
             {key: value for key, value in variant.items() if key not in _INTERNAL}
             for variant in said.get("variants", ())
@@ -87,6 +92,7 @@ def lines(said: Document, *, now: float) -> Iterator[Text]:
     if not said["upToDate"] and decision is not None:
         yield text("The spec has been changed since, and that has not been acted on yet.", DOUBTFUL)
     yield from paragraph(plan_lines(said))
+    yield from paragraph(compared_lines(said))
     yield from paragraph(variant_lines(said["variants"]))
     yield from paragraph(alternative_lines(said))
     yield from paragraph(condition_lines(said["conditions"], now))
@@ -136,6 +142,34 @@ def plan_lines(said: Document) -> list[Text]:
     for slo in said.get("slo", ()):
         rows += [Text(), *objective_lines(slo)]
     return rows
+
+
+def compared_lines(said: Document) -> list[Text]:
+    """Both fleets of mode Recommend over the same hours: what they cost, and what they missed."""
+    found = said.get("recommendation")
+    if found is None:
+        return []
+    money, hours = found["currency"], f"{float(found['hours']):.3g}h"
+    headings = [f"COMPARED OVER {hours}", "COST", *(f"{slo['metric'].upper()} MISSED" for slo in found["slo"])]
+    ran: list[Cell] = ["as it ran", f"{money_text(float(found['cost']))} {money}"]
+    would: list[Cell] = ["as recommended", f"{money_text(float(found['planCost']))} {money}"]
+    ran += [missed_share(slo, "missed") for slo in found["slo"]]
+    would += [f"{missed_share(slo, 'predictedMissed')} predicted" for slo in found["slo"]]
+    return [*columns(headings, [ran, would]), text(saving_sentence(found))]
+
+
+def missed_share(slo: Mapping[str, str], which: str) -> str:
+    """In percent of the requests that finished."""
+    finished = float(slo["finished"])
+    return f"{100 * float(slo[which]) / finished:.2f}%" if finished > 0 else "-"
+
+
+def saving_sentence(found: Mapping[str, Any]) -> str:
+    cost, plan = float(found["cost"]), float(found["planCost"])
+    difference, money = f"{money_text(abs(cost - plan))} {found['currency']}", "saved" if plan <= cost else "cost"
+    share = f" ({100 * abs(cost - plan) / cost:.0f}%)" if cost > 0 else ""
+    more = "" if plan <= cost else " more"
+    return f"Following the recommendations would have {money} {difference}{more}{share}."
 
 
 def objective_lines(slo: Mapping[str, str]) -> list[Text]:

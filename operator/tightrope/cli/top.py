@@ -8,10 +8,11 @@ from rich.text import Text
 from tightrope.api.figures import money_text, parse_number
 from tightrope.cli.cluster import connected
 from tightrope.cli.explain import Document, budget, colour, document, switched
-from tightrope.cli.output import columns, text
+from tightrope.cli.output import DOUBTFUL, GOOD, columns, text
 from tightrope.cli.where import Where
 
 _HEADINGS = ("NAME", "MODE", "SLO", "ATTAINED", "BUDGET LEFT", "COVERS", "READY", "PLAN", "COST/H", "STATE")
+_WOULD_SAVE = "WOULD SAVE/H"
 
 
 async def top(where: Where, *, everywhere: bool, selector: str | None) -> tuple[list[Document], str]:
@@ -46,8 +47,15 @@ def per_hour(said: Document) -> float | None:
 
 def lines(services: Sequence[Document], *, everywhere: bool) -> Iterator[Text]:
     """A line a service, and what they cost together."""
-    rows = [[text(said["namespace"]), *row(said)] if everywhere else row(said) for said in services]
-    yield from columns(("NAMESPACE", *_HEADINGS) if everywhere else _HEADINGS, rows)
+    headings: tuple[str, ...] = _HEADINGS
+    rows = [row(said) for said in services]
+    if any("recommendation" in said for said in services):
+        headings = (*headings[:-1], _WOULD_SAVE, headings[-1])
+        rows = [[*cells[:-1], would_save(said), cells[-1]] for said, cells in zip(services, rows, strict=True)]
+    if everywhere:
+        headings = ("NAMESPACE", *headings)
+        rows = [[text(said["namespace"]), *cells] for said, cells in zip(services, rows, strict=True)]
+    yield from columns(headings, rows)
     if len(services) > 1:
         yield Text()
         yield text(f"{len(services)} services, {' + '.join(totals(services)) or 'at unknown cost'}")
@@ -68,6 +76,19 @@ def row(said: Document) -> list[Text]:
         text(f"{cost['perHour']} {cost.get('currency', '')}".strip() if "perHour" in cost else None),
         text(state["reason"], colour(state)) if state else text("NotDecided"),
     ]
+
+
+def would_save(said: Document) -> Text:
+    """What the recommendations of a service in mode Recommend would have saved, a mean over the hours compared;
+    negative where they would have cost more. Nothing for others: what these save is told by the metrics."""
+    found = said.get("recommendation")
+    if found is None or not float(found["hours"]):
+        return text(None)
+    cost, plan = float(found["cost"]), float(found["planCost"])
+    saved = (cost - plan) / float(found["hours"])
+    share = f" ({100 * (cost - plan) / cost:.0f}%)" if cost > 0 else ""
+    sign = "-" if saved < 0 else ""
+    return text(f"{sign}{money_text(abs(saved))} {found['currency']}{share}", DOUBTFUL if saved < 0 else GOOD)
 
 
 def totals(services: Sequence[Document]) -> list[str]:

@@ -194,6 +194,30 @@ def _data_at(_: ServiceFigures, tally: Tally) -> Samples:
         yield (), tally.data_at
 
 
+def _compared_seconds(figures: ServiceFigures, _: Tally) -> Samples:
+    if (found := figures.decision.persisted.comparison) is not None:
+        yield (), found.seconds
+
+
+def _compared_cost(figures: ServiceFigures, _: Tally) -> Samples:
+    if (found := figures.decision.persisted.comparison) is not None and found.seconds > 0.0:
+        yield ("actual", found.currency), found.cost
+        yield ("recommended", found.currency), found.plan_cost
+
+
+def _compared_finished(figures: ServiceFigures, _: Tally) -> Samples:
+    if (found := figures.decision.persisted.comparison) is not None:
+        for metric, judged in found.objectives.items():
+            yield (metric,), judged.finished
+
+
+def _compared_missed(figures: ServiceFigures, _: Tally) -> Samples:
+    if (found := figures.decision.persisted.comparison) is not None:
+        for metric, judged in found.objectives.items():
+            yield ("actual", metric), judged.missed
+            yield ("recommended", metric), judged.predicted
+
+
 _length = cache(format_duration)  # a handful of lengths, told of every service
 _G, _C = GaugeMetricFamily, CounterMetricFamily
 _FAMILIES: Final = (
@@ -232,6 +256,24 @@ _FAMILIES: Final = (
     _Family(_G, "tightrope_cost_per_hour", "What the replicas now asked for cost in an hour.", ("currency",), _cost),
     _Family(_G, "tightrope_plan_cost_per_hour", "What the plan costs in an hour.", ("currency",), _plan_cost),
     _Family(_G, "tightrope_decision_reason", "1 for the reason of the latest decision.", ("reason",), _reason),
+    _Family(
+        _G, "tightrope_recommendation_compared_seconds",
+        "In mode Recommend, how much of the window was compared.", (), _compared_seconds,
+    ),
+    _Family(
+        _G, "tightrope_recommendation_cost",
+        "What the fleet cost in that time, and the recommended plans would have.", ("fleet", "currency"),
+        _compared_cost,
+    ),
+    _Family(
+        _G, "tightrope_recommendation_finished_requests",
+        "Requests by which both were judged.", ("objective",), _compared_finished,
+    ),
+    _Family(
+        _G, "tightrope_recommendation_missed_requests",
+        "Of those, missed, and predicted to be missed with the recommended plans.", ("fleet", "objective"),
+        _compared_missed,
+    ),
     _Family(
         _G, "tightrope_data_timestamp_seconds",
         "When demand and latency were last known, so that the plan might descend.", (), _data_at,

@@ -138,7 +138,7 @@ class Statuses:
 
 def only_figures(before: Status, status: Status, patch: Status) -> bool:
     """Whether nothing has changed but measured figures, which move a little all the time and can wait for a while."""
-    if not patch.keys() <= {"slo", "variants"}:
+    if not patch.keys() <= {"slo", "variants", "recommendation"}:
         return False
     if [_alarm(objective) for objective in before.get("slo") or ()] != [
         _alarm(objective) for objective in status.get("slo") or ()

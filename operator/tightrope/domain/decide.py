@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tightrope.domain import accounts, allocate, allowance, error_budget, explain, performance
+from tightrope.domain import accounts, allocate, allowance, error_budget, explain, performance, recommended
 from tightrope.domain.allocate import larger, replicas_for
 from tightrope.domain.capacity_room import nodes_used
 from tightrope.domain.memory import Memory, ServiceMemory
@@ -142,8 +142,11 @@ def needed_now(situation: Situation, proposal: Proposal) -> Mapping[str, int]:
 
 def decide_one(situation: Situation, proposal: Proposal) -> tuple[Decision, ServiceMemory]:
     """One service: pass the rails, write down."""
+    trial = recommended.tried(situation, proposal)
     proposal = stabilised(situation, proposal)
     memory = remembered(situation, proposal)
+    comparison = trial.comparison() if trial is not None else None
+    memory = replace(memory, trial=trial, persisted=replace(memory.persisted, comparison=comparison))
     return decision_of(situation, proposal, memory), memory
 
 

@@ -7,6 +7,7 @@ back from Prometheus, and what is still unknown only removes the right to descen
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tightrope.domain.comparison import Comparison, Trial
 from tightrope.domain.demand_history import DemandHistory
 from tightrope.domain.pressure import Pressure
 from tightrope.domain.shadows import Shadows
@@ -33,13 +34,15 @@ class BackOff:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persisted:
     """The part of the memory that the service's status keeps: the plan before any write, and what was learned. Of
-    several objectives it keeps each variant's smallest capacity: it is safe for all of them to begin with."""
+    several objectives it keeps each variant's smallest capacity: it is safe for all of them to begin with. `comparison`
+    is what `mode: Recommend` has counted so far."""
 
     plan: Mapping[str, int] | None = None
     last_switch_at: float | None = None
     capacities: Mapping[str, LearnedCapacity] = field(default_factory=dict)
     time_to_ready_seconds: Mapping[str, float] = field(default_factory=dict)
     back_offs: Mapping[str, BackOff] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class ServiceMemory:
     None while it is not. `history` reaches back a week; `period` is the one found in it (seconds, None if
     there is none), last looked for at `period_sought_at`. `shadows` are what the rules would have done, per variant.
     `accounts` has one for each objective. `seeded` says how much history the memory began with, None as long as none
-    was read.
+    was read. `trial` is what `mode: Recommend` compares with; None in other modes.
     """
 
     persisted: Persisted = field(default_factory=Persisted)
@@ -109,6 +112,7 @@ class ServiceMemory:
     last_tick_at: float | None = None
     last_descent_at: float | None = None
     seeded: Seeded | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

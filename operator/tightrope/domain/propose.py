@@ -14,7 +14,7 @@ from tightrope.domain.allocate import NO_LIMIT, Bounds, Mix, Option, candidates,
 from tightrope.domain.observation import Known, VariantState
 from tightrope.domain.plan import Alternative, Reason
 from tightrope.domain.situation import Situation
-from tightrope.domain.spec import Metric, Objective, Service
+from tightrope.domain.spec import Metric, Mode, Objective, Service
 
 FALLBACK_TARGET = 0.7  # of utilisation, where demand is unknown
 FALLBACK_TRIGGER = 0.85
@@ -185,7 +185,8 @@ def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | Non
         return "descents are paused, and a switch ends with one"
     if any(state.rolling_out for state in situation.observation.variants.values()):
         return "a rollout is in flight"
-    if any(state.other_writer for state in situation.observation.variants.values()):
+    contested = any(state.other_writer for state in situation.observation.variants.values())
+    if contested and service.mode is not Mode.RECOMMEND:  # there somebody else scales until we do
         return "another writer sets replicas"
     overlap = sum(max(situation.wanted[name], best.replicas.get(name, 0)) for name in situation.wanted)
     if overlap > service.max_replicas:

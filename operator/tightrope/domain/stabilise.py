@@ -90,7 +90,10 @@ def paused_descents(situation: Situation, proposal: Proposal) -> Proposal:
 
 
 def other_writer(situation: Situation, proposal: Proposal) -> Proposal:
-    """A variant whose replicas somebody else sets is left alone: no fight."""
+    """A variant whose replicas somebody else sets is left alone: no fight. With mode Recommend nothing is set anyway,
+    and what is asked for is what we would do in their place."""
+    if situation.service.mode is Mode.RECOMMEND:
+        return proposal
     targets = dict(proposal.targets)
     contested = []
     for name, state in situation.observation.variants.items():
