@@ -1,4 +1,5 @@
-"""How many requests a second the data plane and a whole replay serve on one core; `make bench` runs it.
+"""How many requests a second the data plane and a whole replay serve on one core, and how long decisions take; `make
+bench` runs it.
 
 `python -m tightrope.replay.bench`. The first call of a fresh installation compiles the kernels; later processes load
 them. Rates are by the clock: on a machine that does something else too they are lower.
@@ -33,6 +34,7 @@ from tightrope.domain.spec import (
     ServiceKey,
     Variant,
 )
+from tightrope.replay import decide_bench
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.demand import Demand
 from tightrope.replay.meter import bounds_around
@@ -162,6 +164,7 @@ def main() -> None:
     scale = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20
     print(f"{'largest memory of the process':58} {memory:10.0f} MiB")
+    decide_bench.report((1, 1000, 10_000))
 
 
 if __name__ == "__main__":
