@@ -4,18 +4,23 @@ import asyncio
 import itertools
 import math
 import re
+import time
+from pathlib import Path
 
 import build
 import pytest
+from alerts.backfill import Series, past_prometheus
 from fakes import FakeClock, FakeMetrics
-from operation import operation
+from operation import Operation, operation
+from prometheus_asking import client
+from prometheus_server import prometheus_program
 
 from tightrope.controller.attribution import candidates, pod_pattern
 from tightrope.controller.seeding import AWAITED_SECONDS, SERVICES_A_TICK, Seeding, Wish
 from tightrope.domain.memory import Memory, Seeded
 from tightrope.domain.situation import Clock
 from tightrope.domain.spec import ServiceKey
-from tightrope.ports import PodNames
+from tightrope.ports import PodKey, PodNames
 
 DAY, HOUR = 86_400.0, 3600.0
 
@@ -176,3 +181,63 @@ async def test_after_a_restart_nothing_shrinks_until_the_past_has_been_lived_thr
 
 async def never(*_: object, **__: object) -> None:
     await asyncio.sleep(math.inf)
+
+
+def at_rate(rates: list[float], times: list[float], pod: PodKey) -> list[Series]:
+    """A pod's series as its scrapes left them, at so many requests a second between one time and the next."""
+    counted = list(itertools.accumulate(rate * 15.0 for rate in rates))
+    samples = list(zip(times, counted, strict=True))
+    labels = {"namespace": pod.namespace, "pod": pod.pod}
+    return [
+        Series(name="http_requests_total", labels={**labels, "code": "200"}, samples=samples),
+        *(
+            Series(name="http_request_duration_seconds_bucket", labels={**labels, "le": bound}, samples=samples)
+            for bound in ("0.3", "+Inf")
+        ),
+        Series(name="http_requests_in_flight", labels=labels, samples=[(at, 1.0) for at in times]),
+    ]
+
+
+async def until_past(op: Operation, beginning: str) -> float:
+    """Ticks until the status says this of the past; what the plan is sized for then, requests per second."""
+    deadline = time.monotonic() + 30.0
+    while True:
+        op.clock.at = time.time()
+        await op.tick()
+        status = op.cluster.get("InferenceDeployment", "sentiment")["status"]
+        if status.get("past", "").startswith(beginning):
+            return float(status["decision"].get("coveredDemand", "0/s").removesuffix("/s"))
+        assert time.monotonic() < deadline, (status.get("past"), status["decision"])
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.lab
+async def test_an_operator_that_starts_beside_a_real_prometheus_decides_by_the_days_before(tmp_path: Path) -> None:
+    program = prometheus_program()
+    if program is None:
+        pytest.skip("no prometheus yet: python -m tightrope.lab.programs builds it")
+    op = operation(sentiment=10.0)
+    await op.tick(6)
+    now, [here] = time.time(), op.serving("sentiment")
+    # A burst of six minutes each half hour; the next one is a minute away. An hour ago another pod served.
+    times = [now - 15.0 * step for step in range(30 * 240, -8, -1)]
+    rates = [200.0 if (at - now - 60.0) % 1800.0 < 360.0 else 10.0 for at in times]
+    gone = PodKey("nlp", "sentiment-cpu-7d9f8b6c54-x2x4z")
+    with past_prometheus(program, tmp_path, rules=tmp_path / "none.yml") as prometheus:
+        prometheus.write(at_rate(rates[:-248], times[:-248], gone))
+        prometheus.write(at_rate(rates[-248:], times[-248:], here))
+        covered = {}
+        for name in ("forgets", "knows"):
+            async with client(prometheus.url, rate_window_seconds=60.0, timeout_seconds=10.0) as metrics:
+                op.metrics = metrics  # type: ignore[assignment]
+                if name == "forgets":
+                    metrics.earlier_demand = nothing  # type: ignore[method-assign]
+                op.clock.at = time.time()
+                op.start()
+                covered[name] = await until_past(op, "No history" if name == "forgets" else "Seeded with 30 h")
+    assert covered["forgets"] < 60.0, "the last ten minutes were calm"
+    assert covered["knows"] > 100.0, "a burst comes every half hour"
+
+
+async def nothing(*_: object, **__: object) -> list[tuple[float, float]]:
+    return []

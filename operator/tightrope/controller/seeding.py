@@ -7,6 +7,7 @@ The newest services come first, then the dearest. What could not be read is trie
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,14 +50,19 @@ def wishes(
             uid=member.parsed.uid,
             key=member.parsed.service.key,
             preset=member.parsed.preset,
-            pods=PodNames(
-                member.parsed.service.key.namespace, "|".join(pod_pattern(ref.kind, ref.name) for ref in member.refs)
-            ),
+            pods=pods_of(member, cluster[member.parsed.service.key]),
             cost_per_hour=cost_of(member, cluster[member.parsed.service.key], pools),
         )
         for member in members
         if member.refs
     ]
+
+
+def pods_of(member: Member, facts: ClusterFacts) -> PodNames:
+    """The pods of its workloads, by their names and by what the cluster says, as a tick's samples are taken apart."""
+    patterns = [pod_pattern(ref.kind, ref.name) for ref in member.refs]
+    others = [pod.name for pod in facts.pods if not any(re.fullmatch(pattern, pod.name) for pattern in patterns)]
+    return PodNames(member.parsed.service.key.namespace, "|".join([*patterns, *sorted(map(re.escape, others))]))
 
 
 def cost_of(member: Member, facts: ClusterFacts, pools: Mapping[str, ParsedPool]) -> float:

@@ -39,7 +39,7 @@ def seeded(memory: ServiceMemory, past: Past, *, service: Service, pools: Pools,
     """The memory with this past lived through. What the memory has seen itself stays; its shadows are told anew from
     all that is now known, as far as capacities are believed."""
     record = record_of(past, memory, now=clock.now)
-    known = known_of(record)
+    known = known_of(record) if past.minutes or past.peaks else None
     if known is None:
         return replace(memory, seeded=Seeded(seconds=0.0, missing_seconds=0.0))
     last = len(record.minutes) - 1
