@@ -116,9 +116,9 @@ class Metrics(Protocol):
         """Samples of all pods for these presets. Never raises for a failed query: it becomes a failure."""
 
     async def history(
-        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
+        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float, pods: PodNames | None = None
     ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
-        """Earlier samples by preset and pod. Raises MetricsUnavailable."""
+        """Earlier samples by preset and pod, of these pods or (None) of all. Raises MetricsUnavailable."""
 
     async def earlier_demand(
         self, preset: str, pods: PodNames, *, start: float, end: float, step_seconds: int, within_seconds: int = 0

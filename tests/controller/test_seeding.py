@@ -20,7 +20,7 @@ from tightrope.controller.seeding import AWAITED_SECONDS, SERVICES_A_TICK, Seedi
 from tightrope.domain.memory import Memory, Seeded
 from tightrope.domain.situation import Clock
 from tightrope.domain.spec import ServiceKey
-from tightrope.ports import PodKey, PodNames
+from tightrope.ports import PodHistory, PodKey, PodNames
 
 DAY, HOUR = 86_400.0, 3600.0
 
@@ -177,6 +177,23 @@ async def test_after_a_restart_nothing_shrinks_until_the_past_has_been_lived_thr
     await op.tick(30)
     assert op.cluster.get("InferenceDeployment", "sentiment")["status"]["past"] == "Seeded with 26 h of history."
     assert op.cluster.replicas()["sentiment-cpu"] == 1
+
+
+async def test_after_a_restart_the_status_says_what_the_days_before_left_of_the_budget() -> None:
+    op = operation(sentiment=10.0)
+    await op.tick(8)
+    hours = sorted(op.clock.at // HOUR * HOUR - HOUR * hour for hour in range(20))
+    op.metrics.past = {"nlp": [(op.clock.at - 60.0 * minute, 10.0) for minute in range(20 * 60, 0, -1)]}
+    op.metrics.days_before = {
+        PodKey("nlp", "sentiment-cpu-7d9f8b6c54-x2x4z"): PodHistory(
+            arrivals=tuple((at, 10.0) for at in hours),
+            latency=tuple((at, ((0.3, 8.0), (math.inf, 10.0))) for at in hours),
+        )
+    }
+    op.start()
+    await op.tick(6)
+    first = op.cluster.get("InferenceDeployment", "sentiment")["status"]["slo"][0]
+    assert float(first["attainment"]) < 85.0
 
 
 async def never(*_: object, **__: object) -> None:

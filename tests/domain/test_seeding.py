@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from build import KEY, pool, service, variant
+from build import KEY, outcomes, pool, service, variant
 from episode import Episode
 
 from tightrope.domain import accounts, outlook, performance, seeding
 from tightrope.domain.demand_history import DemandHistory
-from tightrope.domain.memory import LearnedCapacity, Memory, Persisted, Seeded, ServiceMemory
+from tightrope.domain.memory import Account, LearnedCapacity, LedgerEntry, Memory, Persisted, Seeded, ServiceMemory
+from tightrope.domain.pressure import Pressure
 from tightrope.domain.seeding import Past
 from tightrope.domain.shadows import SLOTS, rule_name
 from tightrope.domain.situation import Clock, horizon, servers_of, times_known
-from tightrope.domain.spec import CapacityPrior
+from tightrope.domain.spec import CapacityPrior, Metric
 
 HOUR, DAY = 3600.0, 86_400.0
 MONDAY = 999_475_200.0
@@ -192,3 +193,21 @@ def test_a_start_up_of_an_hour_is_handed_over_in_the_slots_that_ticks_go_on_with
     found = seeding.seeded(SETTLED, past(day_and_night, 26.0), service=SERVICE, pools=slow, clock=clock(now))
     asked = found.shadows["cpu"].asked
     assert asked.shape[1] <= SLOTS + 1 and asked.min() >= 1
+
+
+def test_the_debts_of_earlier_days_are_told_anew_and_nothing_is_counted_twice() -> None:
+    now = MONDAY + 26 * HOUR
+    late = [(MONDAY + hour * HOUR, HOUR, outcomes(70.0, 7.0)) for hour in range(26)]
+    spent = replace(past(steady, 26.0), outcomes={Metric.LATENCY: late})
+    own = LedgerEntry(start=now - HOUR, seconds=HOUR, total=70.0 * HOUR, good=70.0 * HOUR)
+    account = Account(
+        objective=SERVICE.objective, capacities=dict(SETTLED.persisted.capacities), ledger=(own,), pressure=Pressure()
+    )
+    memory = replace(SETTLED, accounts={Metric.LATENCY: account})
+    found = seeding.seeded(memory, spent, service=SERVICE, pools=POOLS, clock=clock(now)).accounts[Metric.LATENCY]
+    day = [entry for entry in found.ledger if entry.start >= now - DAY]
+    assert sum(entry.total for entry in day) == pytest.approx(70.0 * DAY)
+    assert sum(entry.total - entry.good for entry in day) == pytest.approx(7.0 * (DAY - HOUR)), "its own hour was good"
+    assert found.pressure.whole > 0.0, "ten times what is allowed was missed"
+    untold = seeding.seeded(memory, past(steady, 26.0), service=SERVICE, pools=POOLS, clock=clock(now))
+    assert untold.accounts[Metric.LATENCY] == account

@@ -225,7 +225,7 @@ class _Answered:
         return self._samples
 
     async def history(
-        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
+        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float, pods: PodNames | None = None
     ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
         return {}
 

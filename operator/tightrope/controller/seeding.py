@@ -1,7 +1,8 @@
 """The past of services, read from Prometheus and lived through: a few of them beside each tick, until all are done.
 
-`tick` calls `ask` and `lived` at every tick and never waits. Reading takes two queries a service, living through it
-about a tenth of a second: both have a budget, so that ten thousand services neither stall a tick nor load Prometheus.
+`tick` calls `ask` and `lived` at every tick and never waits. Reading takes about eight queries a service, living
+through it a tenth of a second: both have a budget, so that ten thousand services neither stall a tick nor load
+Prometheus.
 The newest services come first, then the dearest. What could not be read is tried again, and said.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from tightrope.api.parse import ParsedPool
 from tightrope.controller.attribution import pod_pattern
 from tightrope.controller.facts import ClusterFacts
+from tightrope.controller.observe import HistoryRead, judged_history
 from tightrope.controller.roster import Member
 from tightrope.controller.telemetry import say
 from tightrope.domain import seeding
@@ -23,10 +25,12 @@ from tightrope.domain.situation import Clock as Moment
 from tightrope.domain.spec import Pools, Service, ServiceKey
 from tightrope.ports import Clock, Metrics, MetricsUnavailable, PodNames
 
-SERVICES_A_TICK = 8  # with two queries each
+SERVICES_A_TICK = 5  # with about eight queries each
+DAY = 86_400.0  # of which what finished is read by five minutes, before that by the hour
 SHARE_OF_TICK = 0.05  # of its period may go into living through what was read; one service at the least
 # As long a start-up and its plan are held against a descent. After that it is a cold start, which is safe too.
 AWAITED_SECONDS = 3600.0
+SAYING_NOTHING_SECONDS = 600.0
 _AGAIN_SECONDS, _LONGEST_WAIT_SECONDS = 60.0, 900.0
 
 
@@ -39,6 +43,27 @@ class Wish:
     preset: str
     pods: PodNames
     cost_per_hour: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What Prometheus said of one service: its demand, and what finished, the younger the finer."""
+
+    demand: Past
+    finished: Sequence[HistoryRead]
+
+    def past(self, service: Service) -> Past:
+        """As the service's objectives judge it."""
+        judged = {
+            one.metric: [
+                stretch
+                for read in self.finished
+                for found in read.pods.values()
+                for stretch in judged_history(list(found.values()), one, read.step_seconds)
+            ]
+            for one in service.objectives
+        }
+        return replace(self.demand, outcomes=judged)
 
 
 def wishes(
@@ -83,8 +108,8 @@ class Seeding:
         self._metrics, self._clock = metrics, clock
         self._length, self._budget = length_seconds, SHARE_OF_TICK * tick_seconds
         self._since: dict[str, float] = {}
-        self._read: dict[str, Past] = {}
-        self._reading: asyncio.Task[dict[str, Past]] | None = None
+        self._read: dict[str, Read] = {}
+        self._reading: asyncio.Task[dict[str, Read]] | None = None
         self._not_before, self._wait = 0.0, _AGAIN_SECONDS
         self._failure: str | None = None
 
@@ -109,13 +134,22 @@ class Seeding:
             return f"its history could not be read ({self._failure}): it is tried again"
         return "its history is being read"
 
+    def reading(self, uid: str, *, now: float) -> bool:
+        """Whether its past will be known so soon that nothing is said of the SLO's window before."""
+        return (
+            self._failure is None
+            and self.awaited(uid, now=now) is not None
+            and now - self._since[uid] < SAYING_NOTHING_SECONDS
+        )
+
     def lived(self, memory: Memory, services: Mapping[str, Service], *, pools: Pools, moment: Moment) -> Memory:
         """The memory with what was read, as far as the budget goes. `services` are by uid."""
         known, began = dict(memory.services), self._clock.monotonic()
         for uid in [uid for uid in self._read if uid in services]:
-            service, past = services[uid], self._read.pop(uid)
+            service, read = services[uid], self._read.pop(uid)
             before = memory.of(service.key)
             try:
+                past = read.past(service)
                 known[service.key] = seeding.seeded(before, past, service=service, pools=pools, clock=moment)
             except Exception as error:  # one service's past is not the others' present
                 say("the history of a service is left out", level=logging.ERROR, service=str(service.key), error=error)
@@ -140,9 +174,9 @@ class Seeding:
         self._failure, self._wait = None, _AGAIN_SECONDS
         self._read |= reading.result()
 
-    async def _all(self, wishes: Sequence[Wish], now: float) -> dict[str, Past]:
+    async def _all(self, wishes: Sequence[Wish], now: float) -> dict[str, Read]:
         """What could be read; raises only if nothing could."""
-        found: dict[str, Past] = {}
+        found: dict[str, Read] = {}
         for wish in wishes:
             try:
                 found[wish.uid] = await self._one(wish, now)
@@ -152,13 +186,24 @@ class Seeding:
                 break
         return found
 
-    async def _one(self, wish: Wish, now: float) -> Past:
+    async def _one(self, wish: Wish, now: float) -> Read:
         oldest = now - min(self._length, seeding.SECONDS_READ)
         fine = max(now - seeding.MINUTES_READ * 60.0, oldest)
         minutes = await self._metrics.earlier_demand(wish.preset, wish.pods, start=fine, end=now, step_seconds=60)
+        finished = [
+            await self._finished(wish, start=max(start, oldest), end=end, step_seconds=step)
+            for start, end, step in ((now - DAY, now, 300), (oldest, now - DAY, 3600))
+            if minutes and start < end
+        ]
         if fine <= oldest:
-            return Past(minutes=minutes)
+            return Read(demand=Past(minutes=minutes), finished=finished)
         peaks = await self._metrics.earlier_demand(
             wish.preset, wish.pods, start=oldest, end=fine, step_seconds=300, within_seconds=60
         )
-        return Past(minutes=minutes, peaks=peaks)
+        return Read(demand=Past(minutes=minutes, peaks=peaks), finished=finished)
+
+    async def _finished(self, wish: Wish, *, start: float, end: float, step_seconds: int) -> HistoryRead:
+        pods = await self._metrics.history(
+            [wish.preset], start=start, end=end, step_seconds=step_seconds, pods=wish.pods
+        )
+        return HistoryRead(step_seconds=step_seconds, pods=pods)

@@ -215,7 +215,8 @@ class Tick:
                 preset=member.parsed.preset,
                 workloads=[state.facts for state in seen.cluster[member.parsed.service.key].workloads.values()],
                 pods=seen.cluster[member.parsed.service.key].pods,
-                history_awaited=self._history.awaited(member.parsed.uid),
+                history_awaited=self._history.awaited(member.parsed.uid)
+                or (self._seeding is not None and self._seeding.reading(member.parsed.uid, now=seen.now)),
                 past_awaited=self._seeding.awaited(member.parsed.uid, now=seen.now) if self._seeding else None,
             )
             for member in seen.roster.members

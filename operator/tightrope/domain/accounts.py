@@ -4,7 +4,7 @@
 what it carries while every one of them holds. The price of a miss is that of the objective that presses hardest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tightrope.domain import background_errors, error_budget, performance
@@ -202,10 +202,7 @@ def pressure_after(
     of the errors in it came from load nobody knows, so an errors objective goes on from where it stood."""
     metric, terms = account.objective.metric, terms_of(service, account.objective)
     if observation.history_of(metric, service) and metric is not Metric.ERRORS:
-        pressure = Pressure()
-        for entry in ledger:
-            pressure = after_entry(pressure, entry, terms)
-        return pressure
+        return retold(ledger, terms)
     seen = mendable(metric, accounts, service, observation)
     if seen is None:
         return account.pressure
@@ -215,6 +212,29 @@ def pressure_after(
         missed=(seen.total - seen.good_low) * stretch.span,
         terms=terms,
     )
+
+
+def with_earlier(
+    account: Account, earlier: Sequence[tuple[float, float, Outcomes]], service: Service, *, now: float
+) -> Account:
+    """The account with what finished in earlier stretches (start, seconds, rates), and its debts told anew from all
+    that is now known; not those of errors, as in `pressure_after`."""
+    if not earlier:
+        return account
+    ledger = error_budget.extended(
+        account.ledger, history=earlier, latest=None, now=now, window_seconds=service.slo_window_seconds
+    )
+    if account.objective.metric is Metric.ERRORS:
+        return replace(account, ledger=ledger)
+    return replace(account, ledger=ledger, pressure=retold(ledger, terms_of(service, account.objective)))
+
+
+def retold(ledger: Sequence[LedgerEntry], terms: Terms) -> Pressure:
+    """The pressure after all of the ledger."""
+    pressure = Pressure()
+    for entry in ledger:
+        pressure = after_entry(pressure, entry, terms)
+    return pressure
 
 
 def after_entry(pressure: Pressure, entry: LedgerEntry, terms: Terms) -> Pressure:

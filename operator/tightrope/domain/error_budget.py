@@ -9,6 +9,7 @@ its entries are, like an exponential histogram (M. Datar et al., Maintaining str
 2002): any recent stretch is known to a tenth of its length.
 """
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ MIN_BURN_SECONDS = 60.0
 A_REQUEST = 1e-3  # less than that is rounding, not traffic
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 _TOTAL, _GOOD, _SECONDS = attrgetter("total"), attrgetter("good"), attrgetter("seconds")
+_START = attrgetter("start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +66,12 @@ def extended(
     if not history:
         entries = within(ledger if latest is None else appended(ledger, latest, width=width), now - window_seconds)
         return merged(entries, width=width, now=now) if is_crowded(entries, width=width) else entries
-    known = list(ledger)
+    known = sorted(ledger, key=_START)
     for start, seconds, rates in [*history, *([latest] if latest is not None else [])]:
-        if seconds > 0 and not any(overlaps(entry, start, seconds) for entry in known[-RESOLUTION * 2 :]):
-            known.append(counted(start, seconds, rates))
-    known.sort(key=lambda entry: entry.start)
+        # Entries do not overlap each other: of those that begin before this one ends, the last one ends last.
+        place = bisect.bisect_left(known, start + seconds - 1e-6, key=_START)
+        if seconds > 0 and not (place and overlaps(known[place - 1], start, seconds)):
+            known.insert(place, counted(start, seconds, rates))
     return merged(within(known, now - window_seconds), width=width, now=now)
 
 

@@ -15,6 +15,7 @@ from tightrope.domain import accounts, hindsight, outlook, shadows
 from tightrope.domain.demand_history import FIVE_MINUTES, FIVES_KEPT, MINUTE, MINUTES_KEPT, Track
 from tightrope.domain.hindsight import Floats, Places, Record
 from tightrope.domain.memory import Account, Seeded, ServiceMemory
+from tightrope.domain.observation import Outcomes
 from tightrope.domain.pressure import Pressure, terms_of
 from tightrope.domain.shadows import Server, Shadows
 from tightrope.domain.situation import Clock, horizon, infeasibilities, servers_of, times_known
@@ -29,10 +30,12 @@ STEP_MINUTES = 60  # how often the rule in charge is judged anew, and a period s
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What Prometheus says of one service's demand: (unix seconds, arrivals per second), ascending; `minutes` each over
-    the minute that ends there, `peaks` the largest minute of the five that end there, for longer ago."""
+    the minute that ends there, `peaks` the largest minute of the five that end there, for longer ago. `outcomes` is
+    what finished in earlier stretches (start, seconds, rates), per objective."""
 
     minutes: Sequence[tuple[float, float]] = field(default_factory=tuple)
     peaks: Sequence[tuple[float, float]] = field(default_factory=tuple)
+    outcomes: Mapping[Metric, Sequence[tuple[float, float, Outcomes]]] = field(default_factory=dict)
 
 
 def seeded(memory: ServiceMemory, past: Past, *, service: Service, pools: Pools, clock: Clock) -> ServiceMemory:
@@ -43,7 +46,11 @@ def seeded(memory: ServiceMemory, past: Past, *, service: Service, pools: Pools,
     if known is None:
         return replace(memory, seeded=Seeded(seconds=0.0, missing_seconds=0.0))
     last = len(record.minutes) - 1
-    whole = replace(memory, history=record.history(last), seeded=known)
+    told = {
+        metric: accounts.with_earlier(account, past.outcomes.get(metric, ()), service, now=clock.now)
+        for metric, account in accounts.adopted(memory, service).items()
+    }
+    whole = replace(memory, history=record.history(last), accounts=told, seeded=known)
     return replace(
         outlook.with_period(replace(whole, period_sought_at=None), now=clock.now),
         shadows={**memory.shadows, **lived(whole, record, service=service, pools=pools, clock=clock)},

@@ -104,14 +104,15 @@ class PrometheusMetrics:
         return await asyncio.to_thread(self._snapshot, presets, chosen, list(zip(queries, answers, strict=True)))
 
     async def history(
-        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float
+        self, presets: Sequence[str], *, start: float, end: float, step_seconds: float, pods: PodNames | None = None
     ) -> Mapping[str, Mapping[PodKey, PodHistory]]:
-        """Earlier samples by preset and pod, on multiples of the step (whole seconds). Rates are over the step, or over
-        the rate window if that is longer. Raises MetricsUnavailable if any part of it fails."""
+        """Earlier samples by preset and pod, of all pods or of these, on multiples of the step (whole seconds). Rates
+        are over the step, or over the rate window if that is longer. Raises MetricsUnavailable if any part fails."""
         step = max(round(step_seconds), 1)
         result: dict[str, dict[PodKey, PodHistory]] = {}
         for name in sorted(set(presets) & set(self._presets)):
-            queries = history_queries(self._presets[name], self._labels, max(step, self._window))
+            within = None if pods is None else matchers(self._labels, *pods)
+            queries = history_queries(self._presets[name], self._labels, max(step, self._window), within)
             gathered: dict[PodKey, GatheredHistory] = {}
             for span in spans(start, end, step):
                 answers = await self._ask(queries, self._connection.history_timeout_seconds, span=span, step=step)

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tightrope.adapters.prometheus.presets import Preset, Signal, TargetLabels, Unit, generic, newest, triton, vllm
@@ -84,10 +84,14 @@ def snapshot_queries(presets: Sequence[Preset], labels: TargetLabels, window_sec
     return queries
 
 
-def history_queries(preset: Preset, labels: TargetLabels, step_seconds: float) -> list[Query]:
-    """The queries of a history: demand, and what finished for each objective that there may be."""
+def history_queries(
+    preset: Preset, labels: TargetLabels, step_seconds: float, within: str | None = None
+) -> list[Query]:
+    """The queries of a history: demand, and what finished for each objective that there may be; of all pods, or of
+    those that the matchers pick."""
     signals = {name: signal for name, signal in preset.signals().items() if name != "in_flight"}
-    return [_query(preset.name, name, signal, labels, step_seconds) for name, signal in signals.items()]
+    queries = [_query(preset.name, name, signal, labels, step_seconds) for name, signal in signals.items()]
+    return queries if within is None else [replace(query, text=narrowed(query.text, within)) for query in queries]
 
 
 def matchers(labels: TargetLabels, namespace: str, pattern: str) -> str:
