@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tightrope.domain import error_budget
+from tightrope.domain.memory import Ledger
 from tightrope.domain.plan import BudgetState, Pace
 from tightrope.domain.spec import LatencyObjective
 
 OBJECTIVE = LatencyObjective(threshold_seconds=0.3, percent=99.0)
 WINDOW = 3600.0
+NOTHING = Ledger()
 
 
-def grown(ledger=(), *, now: float, rates=None, seconds: float = 15.0, history=()):
+def grown(ledger=NOTHING, *, now: float, rates=None, seconds: float = 15.0, history=()):
     latest = (now - seconds, seconds, rates) if rates is not None else None
     return error_budget.extended(ledger, history=history, latest=latest, now=now, window_seconds=WINDOW)
 
@@ -37,7 +39,7 @@ def test_an_overspent_budget_is_negative() -> None:
 
 
 def test_nothing_finished_is_unknown_and_not_a_full_budget() -> None:
-    assert error_budget.budget((), OBJECTIVE, now=0.0, window_seconds=WINDOW) is None
+    assert error_budget.budget(NOTHING, OBJECTIVE, now=0.0, window_seconds=WINDOW) is None
 
 
 def test_what_leaves_the_window_is_forgotten() -> None:
@@ -59,7 +61,7 @@ def test_history_fills_a_gap_once_and_never_counts_twice() -> None:
 
 
 def test_the_ledger_stays_small_over_a_whole_window() -> None:
-    ledger = ()
+    ledger = NOTHING
     for tick in range(1000):
         ledger = grown(ledger, now=15.0 * (tick + 1), rates=build.outcomes(10.0))
 
@@ -80,7 +82,7 @@ HOUR = 3600.0
 
 def played(*stretches: tuple[float, float], window: float = MONTH, rate: float = 20.0):
     """The ledger after stretches of (hours, share missed), tick by tick, and the time at their end."""
-    ledger, now = (), 0.0
+    ledger, now = NOTHING, 0.0
     for hours, missed in stretches:
         for _ in range(round(hours * HOUR / 15.0)):
             now += 15.0

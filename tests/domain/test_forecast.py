@@ -8,7 +8,8 @@ from tightrope.domain import forecast
 
 def expected_growth(samples: list[tuple[float, float]], *, horizon_seconds: float, tick_seconds: float) -> float:
     times, rates = np.array(samples).T
-    return forecast.expected_growth(times, rates, horizon_seconds=horizon_seconds, tick_seconds=tick_seconds)
+    trend = forecast.steepest(times, rates, tick_seconds=tick_seconds)
+    return forecast.expected_growth(trend, float(rates[-1]), horizon_seconds=horizon_seconds)
 
 
 def ramp(start: float, per_second: float, ticks: int, tick: float = 15.0) -> list[tuple[float, float]]:

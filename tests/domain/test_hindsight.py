@@ -61,7 +61,7 @@ def test_each_minute_has_the_bases_that_a_memory_of_that_minute_has(
         now = 60.0 * (FIRST + place)
         level = level_of(times, recent, averaged_seconds=60.0)
         past = Past(times=times, rates=recent, level=level, history=history, period=period, tick_seconds=tick)
-        expected = bases(past, now=now, horizon_seconds=145.0)
+        (expected,) = bases(past, now=now, horizons=[145.0])
         for name, one, other in zip(NAMES, row, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-5), (name, place)
 
@@ -86,16 +86,16 @@ def test_many_minutes_are_played_as_one_after_the_other() -> None:
         startup_seconds=150.0,
         averaged_seconds=60.0,
     )
-    wished = shadows.demands(draw.uniform(20.0, 160.0, (90, len(NAMES))), server, least=0.0)
+    wished = shadows.demands(draw.uniform(20.0, 160.0, (90, len(NAMES))), [server], least=[0.0])
     one = shadows.begun(wished[0], rates[0], server, now=0.0)
     slow, late = one, False
     for place in range(90):
-        slow = shadows.played(slow, rate=rates[place], seconds=60.0, server=server)
+        came, now = shadows.Came(rate=rates[place], seconds=60.0), 60.0 * (place + 1)
+        (slow,) = shadows.after([slow], wished[place : place + 1], [server], [came], now=now, tick_seconds=60.0)
         late = late or bool(slow.backlog.any())
-        slow = shadows.asking(slow, wished[place], server, now=60.0 * (place + 1), tick_seconds=60.0)
-    fast, asked = one, one.asked.T
+    fast, asked = one, one.asked
     for part in (slice(0, 2), slice(2, 60), slice(60, 90)):
-        asked = np.concatenate([asked, shadows.needs(wished[part], server)])
+        asked = np.concatenate([asked, shadows.needs(wished[part], [server])])
         fast = shadows.played_through(fast, asked, rates=rates[part], seconds=60.0, slots=4, server=server)
     for name in ("cost", "missed", "requests", "backlog", "prior_weight"):
         assert getattr(fast, name) == pytest.approx(getattr(slow, name), rel=1e-9), name

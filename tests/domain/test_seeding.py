@@ -11,7 +11,17 @@ from episode import Episode
 
 from tightrope.domain import accounts, outlook, performance, seeding
 from tightrope.domain.demand_history import DemandHistory
-from tightrope.domain.memory import Account, LearnedCapacity, LedgerEntry, Memory, Persisted, Seeded, ServiceMemory
+from tightrope.domain.memory import (
+    Account,
+    LearnedCapacity,
+    Ledger,
+    LedgerEntry,
+    Memory,
+    Persisted,
+    Seeded,
+    ServiceMemory,
+    packed,
+)
 from tightrope.domain.pressure import Pressure
 from tightrope.domain.seeding import Past
 from tightrope.domain.shadows import SLOTS, rule_name
@@ -91,7 +101,8 @@ def would_stay(memory: ServiceMemory, rule: int, now: float) -> bool:
         SERVICE, known, accounts.binding(known), {}, {"cpu": 1.0}, times_known(SERVICE, POOLS, held), clock(now)
     )
     horizons = {"cpu": horizon(100.0, clock(now))}
-    ahead = outlook.outlooks(held, servers, horizons, service=SERVICE, accounts=known, now=now, tick_seconds=TICK)
+    ask = outlook.Ask(service=SERVICE, memory=held, accounts=known, servers=servers, horizons=horizons, came=None)
+    (ahead,) = outlook.outlooks([ask], now=now, tick_seconds=TICK)
     return ahead["cpu"].shadows.chosen == rule
 
 
@@ -192,7 +203,7 @@ def test_a_start_up_of_an_hour_is_handed_over_in_the_slots_that_ticks_go_on_with
     now = MONDAY + 26 * HOUR
     found = seeding.seeded(SETTLED, past(day_and_night, 26.0), service=SERVICE, pools=slow, clock=clock(now))
     asked = found.shadows["cpu"].asked
-    assert asked.shape[1] <= SLOTS + 1 and asked.min() >= 1
+    assert len(asked) <= SLOTS + 1 and asked.min() >= 1
 
 
 def test_the_debts_of_earlier_days_are_told_anew_and_nothing_is_counted_twice() -> None:
@@ -201,7 +212,10 @@ def test_the_debts_of_earlier_days_are_told_anew_and_nothing_is_counted_twice() 
     spent = replace(past(steady, 26.0), outcomes={Metric.LATENCY: late})
     own = LedgerEntry(start=now - HOUR, seconds=HOUR, total=70.0 * HOUR, good=70.0 * HOUR)
     account = Account(
-        objective=SERVICE.objective, capacities=dict(SETTLED.persisted.capacities), ledger=(own,), pressure=Pressure()
+        objective=SERVICE.objective,
+        capacities=dict(SETTLED.persisted.capacities),
+        ledger=Ledger(packed=packed([own])),
+        pressure=Pressure(),
     )
     memory = replace(SETTLED, accounts={Metric.LATENCY: account})
     found = seeding.seeded(memory, spent, service=SERVICE, pools=POOLS, clock=clock(now)).accounts[Metric.LATENCY]

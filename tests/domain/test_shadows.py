@@ -28,6 +28,7 @@ SERVER = Server(
 
 
 TERMS = Terms(objective=OBJECTIVE, window_seconds=DAY)
+CALM = Pressure()
 
 
 def play(rates, *, bases=None, server: Server = SERVER, tick: float = 15.0):
@@ -35,15 +36,22 @@ def play(rates, *, bases=None, server: Server = SERVER, tick: float = 15.0):
     state = None
     for index, rate in enumerate(rates):
         values = np.full(len(NAMES), float(rate)) if bases is None else bases(index, float(rate))
-        demanded = shadows.demands(values, server, least=float(rate))
+        demanded = covered(values, server, least=float(rate))
         state = state or shadows.begun(demanded, float(rate), server, now=0.0)
-        state = shadows.played(state, rate=float(rate), seconds=tick, server=server)
-        state = shadows.asking(state, demanded, server, now=tick * (index + 1), tick_seconds=tick)
+        came = shadows.Came(rate=float(rate), seconds=tick)
+        now = tick * (index + 1)
+        (state,) = shadows.after([state], demanded[None, :], [server], [came], now=now, tick_seconds=tick)
     return state, demanded
 
 
-def chosen(state, demanded, level: float, server: Server = SERVER) -> int:
-    return shadows.chosen(state, demanded, Pressure(), server, level=level, terms=TERMS)
+def covered(bases, server: Server, *, least: float) -> np.ndarray:
+    return shadows.demands(bases[None, :], [server], least=[least])[0]
+
+
+def chosen(state, demanded, level: float, server: Server = SERVER, pressure: Pressure = CALM) -> int:
+    price = shadows.price_of(pressure, TERMS)
+    (rule,) = shadows.chosen([state], demanded[None, :], [server], [price], [level])
+    return rule
 
 
 def multiplier(rule: int) -> float:
@@ -84,7 +92,7 @@ def test_a_slow_start_makes_lean_rules_miss_and_a_fast_one_does_not() -> None:
 
 def first_asked(startup: float) -> float:
     server = replace(SERVER, startup_seconds=startup)
-    demanded = shadows.demands(np.full(len(NAMES), 80.0), server, least=80.0)
+    demanded = covered(np.full(len(NAMES), 80.0), server, least=80.0)
     state = shadows.begun(demanded, 80.0, server, now=0.0)
     return float(demanded[chosen(state, demanded, 80.0, server)])
 
@@ -96,7 +104,7 @@ def test_before_anything_was_seen_there_is_room_to_spare_and_more_if_replicas_st
 def test_a_rule_that_rounding_saved_is_not_trusted_when_demand_grows() -> None:
     large = replace(SERVER, planned=200.0, believed=200.0)
     state, _ = play([15.0] * 3000, server=large)
-    demanded = shadows.demands(np.full(len(NAMES), 150.0), large, least=0.0)
+    demanded = covered(np.full(len(NAMES), 150.0), large, least=0.0)
 
     assert demanded[chosen(replace(state, chosen=-1), demanded, 150.0, large)] >= 150.0
 
@@ -107,8 +115,7 @@ def test_a_debt_makes_the_plan_larger() -> None:
     calm, burning = Pressure(rate=80.0, seconds=DAY), Pressure(rate=80.0, seconds=DAY, recent=1e9, whole=1e6)
 
     def asked(pressure: Pressure) -> float:
-        rule = shadows.chosen(replace(state, chosen=-1), demanded, pressure, SERVER, level=80.0, terms=TERMS)
-        return float(demanded[rule])
+        return float(demanded[chosen(replace(state, chosen=-1), demanded, 80.0, pressure=pressure)])
 
     assert asked(burning) > asked(calm)
 
@@ -118,7 +125,7 @@ def test_no_rule_is_over_max_or_under_min_and_nodes_are_paid_whole() -> None:
     state, _ = play([1000.0] * 10, server=shared)
 
     assert state.asked.min() >= 2 and state.asked.max() <= 7
-    assert np.all(shadows.billed(state.asked[:, -1], shared) == 8)
+    assert np.all(shadows.billed(state.asked[-1], shared.per_node) == 8)
 
 
 def test_a_rule_reads_as_words() -> None:
@@ -150,6 +157,42 @@ def test_what_one_more_replica_costs_is_what_a_rule_is_charged() -> None:
     state, _ = play([80.0] * 240)
 
     one, more = MULTIPLIERS.tolist().index(1.0), MULTIPLIERS.tolist().index(1.2)
-    extra = shadows.needs(shadows.demands(np.full(len(NAMES), 80.0), SERVER, least=80.0), SERVER)
+    extra = shadows.needs(covered(np.full(len(NAMES), 80.0), SERVER, least=80.0)[None, :], [SERVER])[0]
     per_tick = (state.cost[more] - state.cost[one]) / (extra[more] - extra[one])
     assert per_tick == pytest.approx(3600.0, rel=0.05)
+
+
+def test_side_by_side_each_variant_is_played_as_alone() -> None:
+    servers = [SERVER, replace(SERVER, planned=3.0, believed=4.0, per_node=4, startup_seconds=40.0)]
+    rates = [20.0, 90.0, 55.0, 5.0] * 30
+    alone = [play(rates, server=server) for server in servers]
+    states = [None, None]
+    for index, rate in enumerate(rates):
+        bases = np.full((2, len(NAMES)), rate)
+        demanded = shadows.demands(bases, servers, least=[rate, rate])
+        states = [
+            state or shadows.begun(demanded[row], rate, servers[row], now=0.0) for row, state in enumerate(states)
+        ]
+        came = [shadows.Came(rate=rate, seconds=15.0)] * 2
+        states = shadows.after(states, demanded, servers, came, now=15.0 * (index + 1), tick_seconds=15.0)
+
+    for state, (by_itself, _) in zip(states, alone, strict=True):
+        for name in ("cost", "missed", "backlog", "asked"):
+            np.testing.assert_array_equal(getattr(state, name), getattr(by_itself, name))
+
+
+def test_after_a_day_what_was_supposed_is_forgotten_and_the_rule_stays() -> None:
+    state, demanded = play([80.0] * 400)
+    old = replace(state, prior_weight=1.001 * shadows.NO_WEIGHT)
+    came = shadows.Came(rate=80.0, seconds=15.0)
+    (after,) = shadows.after([old], demanded[None, :], [SERVER], [came], now=6015.0, tick_seconds=15.0)
+
+    assert old.prior_cost.any()
+    assert after.prior_weight == 0.0 and not after.prior_cost.any() and not after.prior_missed.any()
+    assert chosen(after, demanded, 80.0) == chosen(old, demanded, 80.0)
+
+
+def test_a_service_of_very_many_replicas_is_counted_whole() -> None:
+    state, _ = play([1e6] * 3, server=replace(SERVER, most=200_000))
+
+    assert state.asked.max() > 2**15

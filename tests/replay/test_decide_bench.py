@@ -29,7 +29,7 @@ def test_copies_of_one_service_see_demands_of_their_own(lived):
     cluster = copied(lived, 2 * KINDS)
     cluster.tick(DAY)
     first, second = (cluster.memory.of(cluster.seats[index].service.key) for index in (0, KINDS))
-    assert first.demand[-1] != second.demand[-1]
+    assert first.demand.rates[-1] != second.demand.rates[-1]
     assert cluster.spent > 0.0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tightrope.domain import background_errors, error_budget, performance
-from tightrope.domain.memory import Account, Background, LearnedCapacity, LedgerEntry, ServiceMemory
+from tightrope.domain.memory import Account, Background, LearnedCapacity, Ledger, LedgerEntry, ServiceMemory
 from tightrope.domain.observation import Missing, Observation, Outcomes, VariantState
 from tightrope.domain.pressure import Pressure, Terms, terms_of
 from tightrope.domain.spec import Metric, Objective, Pools, Service, Variant
@@ -174,9 +174,7 @@ def settled(
     return found
 
 
-def grown_ledger(
-    account: Account, observation: Observation, service: Service, stretch: Stretch
-) -> tuple[LedgerEntry, ...]:
+def grown_ledger(account: Account, observation: Observation, service: Service, stretch: Stretch) -> Ledger:
     """The ledger with this tick's finished requests. After a gap of more than two ticks only the last tick is
     counted: what happened before it comes from history, or stays unknown."""
     metric = account.objective.metric
@@ -193,7 +191,7 @@ def grown_ledger(
 def pressure_after(
     account: Account,
     accounts: Mapping[Metric, Account],
-    ledger: tuple[LedgerEntry, ...],
+    ledger: Ledger,
     observation: Observation,
     service: Service,
     stretch: Stretch,
@@ -229,7 +227,7 @@ def with_earlier(
     return replace(account, ledger=ledger, pressure=retold(ledger, terms_of(service, account.objective)))
 
 
-def retold(ledger: Sequence[LedgerEntry], terms: Terms) -> Pressure:
+def retold(ledger: Ledger, terms: Terms) -> Pressure:
     """The pressure after all of the ledger."""
     pressure = Pressure()
     for entry in ledger:
@@ -245,6 +243,8 @@ def after_entry(pressure: Pressure, entry: LedgerEntry, terms: Terms) -> Pressur
 
 def hardest(accounts: Mapping[Metric, Account], service: Service) -> Account:
     """The account whose debts press hardest; of equals the first of the spec."""
+    if len(accounts) == 1:
+        return next(iter(accounts.values()))
     return max(accounts.values(), key=lambda one: one.pressure.debts(terms_of(service, one.objective)))
 
 

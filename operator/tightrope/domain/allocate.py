@@ -80,7 +80,7 @@ def candidates(options: Sequence[Option], bounds: Bounds) -> tuple[Mix, ...]:
     mixes: dict[tuple[tuple[str, int], ...], Mix] = {}
     for binding in options:
         together = [option for option in options if option.capacity >= binding.capacity]
-        for group in ([binding], together):
+        for group in ([binding], together) if len(together) > 1 else (together,):
             mix = filled(group, bounds)
             if mix is not None:
                 mixes[tuple(sorted(mix.replicas.items()))] = mix

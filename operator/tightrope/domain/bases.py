@@ -4,6 +4,8 @@
 one that nothing is known for (there was no yesterday) is the demand of this moment.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tightrope.domain.demand_history import MINUTE, DemandHistory
-from tightrope.domain.forecast import expected_growth
+from tightrope.domain.forecast import expected_growth, steepest
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -55,55 +57,79 @@ class Past:
     tick_seconds: float
 
 
-def bases(past: Past, *, now: float, horizon_seconds: float) -> Floats:
-    """Arrivals per second to expect at the most until `now` + horizon, one for each of NAMES."""
-    times, rates = past.times, past.rates
-    level = past.level
-    growth = expected_growth(times, rates, horizon_seconds=horizon_seconds, tick_seconds=past.tick_seconds)
-    found = [
-        level,
+def bases(past: Past, *, now: float, horizons: Sequence[float]) -> Floats:
+    """Arrivals per second to expect at the most until `now` + each horizon (seconds): (horizons, NAMES)."""
+    times, rates, level = past.times, past.rates, past.level
+    windows = [
         *(
             float(rates[np.searchsorted(times, now - window, side="right") :].max(initial=0.0))
             for window in SHORT_WINDOWS
         ),
-        *(past.history.largest(now - window, now) for window in LONG_WINDOWS),
-        level + growth,
-        *seasonal(past.history, DAY, now=now, horizon_seconds=horizon_seconds),
-        *seasonal(past.history, WEEK, now=now, horizon_seconds=horizon_seconds),
-        *periodic(past, now=now, horizon_seconds=horizon_seconds),
+        *(past.history.largest(now - span, now) for span in LONG_WINDOWS),
     ]
-    values = np.array([level if value is None else value for value in found], dtype=np.float64)
+    trend = steepest(times, rates, tick_seconds=past.tick_seconds)
+    seasons = Seasons(past.history, now)
+    found = [
+        [
+            level,
+            *windows,
+            level + expected_growth(trend, float(rates[-1]), horizon_seconds=horizon),
+            *seasons.seasonal(DAY, horizon),
+            *seasons.seasonal(WEEK, horizon),
+            *periodic(seasons, past.period, horizon),
+        ]
+        for horizon in horizons
+    ]
+    values = np.array([[level if value is None else value for value in row] for row in found], dtype=np.float64)
     return np.maximum(values, level)
 
 
-def seasonal(
-    history: DemandHistory, lag: float, *, now: float, horizon_seconds: float
-) -> tuple[float | None, float | None]:
-    """The most of the horizon so many seconds ago, as it was and at today's level."""
-    then = now - lag
-    most = history.largest(then - BEFORE_AND_AFTER, then + horizon_seconds + BEFORE_AND_AFTER)
-    if most is None:
-        return None, None
-    today, before = history.usual(now - LEVEL_SECONDS, now), history.usual(then - LEVEL_SECONDS, then)
-    ratio = today / before if today is not None and before else 1.0
-    return most, most * min(max(ratio, LEVEL_RANGE[0]), LEVEL_RANGE[1])
+class Seasons:
+    """Earlier rounds of a demand, seen from `now`. How today compares with another day is asked for each horizon, and
+    found out once."""
+
+    def __init__(self, history: DemandHistory, now: float) -> None:
+        self._history, self._now = history, now
+        self._ratios: dict[float, float] = {}
+
+    def most(self, lag: float, horizon_seconds: float) -> float | None:
+        """The most of the horizon so many seconds ago."""
+        then = self._now - lag
+        return self._history.largest(then - BEFORE_AND_AFTER, then + horizon_seconds + BEFORE_AND_AFTER)
+
+    def seasonal(self, lag: float, horizon_seconds: float) -> tuple[float | None, float | None]:
+        """The same as it was and at today's level."""
+        most = self.most(lag, horizon_seconds)
+        if most is None:
+            return None, None
+        return most, most * min(max(self.ratio(lag), LEVEL_RANGE[0]), LEVEL_RANGE[1])
+
+    def ratio(self, lag: float) -> float:
+        """Demand now over demand then; 1 where one of the two is unknown."""
+        if lag not in self._ratios:
+            today, before = self._usual(0.0), self._usual(lag)
+            self._ratios[lag] = today / before if today is not None and before else 1.0
+        return self._ratios[lag]
+
+    def _usual(self, lag: float) -> float | None:
+        then = self._now - lag
+        return self._history.usual(then - LEVEL_SECONDS, then)
 
 
-def periodic(past: Past, *, now: float, horizon_seconds: float) -> tuple[float | None, float | None, float | None]:
+def periodic(
+    seasons: Seasons, period: float | None, horizon_seconds: float
+) -> tuple[float | None, float | None, float | None]:
     """The last round of the learned period that shows the whole horizon, the same at today's level, and the most of
     three rounds."""
-    if past.period is None:
+    if period is None:
         return None, None, None
-    first = rounds_ahead(past.period, horizon_seconds)
-    last, scaled = seasonal(past.history, first * past.period, now=now, horizon_seconds=horizon_seconds)
-    rounds = [
-        seasonal(past.history, count * past.period, now=now, horizon_seconds=horizon_seconds)[0]
-        for count in range(first + 1, first + ROUNDS_COMPARED)
-    ]
+    first = rounds_ahead(period, horizon_seconds)
+    last, scaled = seasons.seasonal(first * period, horizon_seconds)
+    rounds = [seasons.most(count * period, horizon_seconds) for count in range(first + 1, first + ROUNDS_COMPARED)]
     known = [value for value in (last, *rounds) if value is not None]
     return last, scaled, max(known, default=None)
 
 
 def rounds_ahead(period: float, horizon_seconds: float) -> int:
     """How many rounds ago the last one began that shows the whole horizon."""
-    return max(int(np.ceil((horizon_seconds + BEFORE_AND_AFTER) / period)), 1)
+    return max(math.ceil((horizon_seconds + BEFORE_AND_AFTER) / period), 1)

@@ -43,17 +43,9 @@ def decide(
     """
     clock = Clock(now=now, tick_seconds=tick_seconds, metrics_delay_seconds=metrics_delay_seconds)
     whole = {name: float(pool.max_nodes) for name, pool in pools.items()}
-    alone = {
-        service.key: gather(
-            service,
-            pools=pools,
-            observation=observations[service.key],
-            memory=memory.of(service.key),
-            clock=clock,
-            free_nodes=whole,
-        )
-        for service in sorted((s for s in services if s.key in observations), key=lambda service: service.key)
-    }
+    seen = sorted((s for s in services if s.key in observations), key=lambda service: service.key)
+    situations = gather(seen, pools=pools, observations=observations, memory=memory, clock=clock, free_nodes=whole)
+    alone = {situation.service.key: situation for situation in situations}
     decisions: dict[ServiceKey, Decision] = {}
     memories: dict[ServiceKey, ServiceMemory] = {}
     for key, (situation, proposal) in together(alone, pools, budgets or {}).items():
@@ -107,7 +99,7 @@ def within_pools(
 
 def wish_of(situation: Situation, proposal: Proposal) -> Wish:
     """The nodes that this service holds and would hold with this proposal."""
-    service, pools = situation.service, situation.pools
+    service = situation.service
     carried: dict[str, float] = {}
     for variant in service.variants:
         capacity = situation.capacities.get(variant.name, 0.0) * situation.per_node[variant.name]
@@ -117,9 +109,9 @@ def wish_of(situation: Situation, proposal: Proposal) -> Wish:
     return Wish(
         key=service.key,
         priority=service.priority,
-        held=own_nodes(service, pools, situation.wanted),
-        wished=own_nodes(service, pools, larger(situation.wanted, proposal.plan)),
-        needed=own_nodes(service, pools, needed_now(situation, proposal)),
+        held=nodes_used(service, situation.wanted, situation.per_node),
+        wished=nodes_used(service, larger(situation.wanted, proposal.plan), situation.per_node),
+        needed=nodes_used(service, needed_now(situation, proposal), situation.per_node),
         per_node=carried,
         demand=demand,
         unpaid=max(demand - planned, 0.0) if proposal.money_budget else 0.0,
@@ -260,8 +252,3 @@ def only_bridges(situation: Situation, name: str) -> str | None:
         return None
     quality = service.variant(name).quality
     return f"its quality {quality} is under quality.min {service.min_quality:g}, so that it only bridges"
-
-
-def own_nodes(service: Service, pools: Mapping[str, Pool], counts: Mapping[str, int]) -> dict[str, float]:
-    per_node = {v.name: pools[v.pool].room_per_node(v) for v in service.variants}
-    return nodes_used(service, counts, per_node)

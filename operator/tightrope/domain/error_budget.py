@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from tightrope.domain.memory import LedgerEntry
+import numpy as np
+
+from tightrope.domain.memory import Ledger, LedgerEntry, packed
 from tightrope.domain.observation import Outcomes
 from tightrope.domain.plan import BudgetState, Pace
 from tightrope.domain.spec import Objective
@@ -28,7 +30,6 @@ BURN_FRACTION = 1.0 / 720.0  # of the window: one hour of 30 days (Google SRE Wo
 MIN_BURN_SECONDS = 60.0
 A_REQUEST = 1e-3  # less than that is rounding, not traffic
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-_TOTAL, _GOOD, _SECONDS = attrgetter("total"), attrgetter("good"), attrgetter("seconds")
 _START = attrgetter("start")
 
 
@@ -51,33 +52,34 @@ PAIRS = (
 
 
 def extended(
-    ledger: Sequence[LedgerEntry],
+    ledger: Ledger,
     *,
     history: Sequence[tuple[float, float, Outcomes]],
     latest: tuple[float, float, Outcomes] | None,
     now: float,
     window_seconds: float,
-) -> tuple[LedgerEntry, ...]:
+) -> Ledger:
     """The ledger with re-read stretches and the latest (start, seconds, rates) added and all outside the window gone.
 
     A re-read stretch that overlaps an entry already there is dropped: what was counted once is not counted again.
     """
-    width = window_seconds / RESOLUTION
+    width, since = window_seconds / RESOLUTION, now - window_seconds
     if not history:
-        entries = within(ledger if latest is None else appended(ledger, latest, width=width), now - window_seconds)
-        return merged(entries, width=width, now=now) if is_crowded(entries, width=width) else entries
+        grown = (ledger if latest is None else appended(ledger, latest, width=width)).later_than(since)
+        return Ledger(packed=packed(merged(list(grown), width=width, now=now))) if is_crowded(grown, width) else grown
     known = sorted(ledger, key=_START)
     for start, seconds, rates in [*history, *([latest] if latest is not None else [])]:
         # Entries do not overlap each other: of those that begin before this one ends, the last one ends last.
         place = bisect.bisect_left(known, start + seconds - 1e-6, key=_START)
         if seconds > 0 and not (place and overlaps(known[place - 1], start, seconds)):
             known.insert(place, counted(start, seconds, rates))
-    return merged(within(known, now - window_seconds), width=width, now=now)
+    kept = [entry for entry in known if entry.start + entry.seconds > since]
+    return Ledger(packed=packed(merged(kept, width=width, now=now)))
 
 
-def is_crowded(entries: Sequence[LedgerEntry], *, width: float) -> bool:
+def is_crowded(ledger: Ledger, width: float) -> bool:
     """Whether so many of the newest entries are as fine as can be that it is time to merge."""
-    return len(entries) > CROWD and entries[-CROWD].seconds <= width_at(0.0, width=width) < width
+    return len(ledger) > CROWD and ledger[-CROWD].seconds <= width_at(0.0, width=width) < width
 
 
 def width_at(age: float, *, width: float) -> float:
@@ -91,23 +93,14 @@ def width_at(age: float, *, width: float) -> float:
     return float(finest * 2 ** min(reached, doublings))
 
 
-def appended(
-    ledger: Sequence[LedgerEntry], latest: tuple[float, float, Outcomes], *, width: float
-) -> tuple[LedgerEntry, ...]:
+def appended(ledger: Ledger, latest: tuple[float, float, Outcomes], *, width: float) -> Ledger:
     """The ledger with one more stretch after all others; unchanged if it is counted already."""
     start, seconds, rates = latest
-    if seconds <= 0 or (ledger and start < ledger[-1].start + ledger[-1].seconds - 1e-6):
-        return tuple(ledger)
-    joined = merged([*ledger[-1:], counted(start, seconds, rates)], width=width, now=start + seconds)
-    return (*ledger[:-1], *joined)
-
-
-def within(entries: Sequence[LedgerEntry], since: float) -> tuple[LedgerEntry, ...]:
-    """Those that end after this time (unix seconds); they ascend."""
-    first = 0
-    while first < len(entries) and entries[first].start + entries[first].seconds <= since:
-        first += 1
-    return tuple(entries[first:])
+    newest = [ledger[-1]] if len(ledger) else []
+    if seconds <= 0 or any(start < entry.start + entry.seconds - 1e-6 for entry in newest):
+        return ledger
+    joined = merged([*newest, counted(start, seconds, rates)], width=width, now=start + seconds)
+    return ledger.ending_with(joined, instead_of=len(newest))
 
 
 def overlaps(entry: LedgerEntry, start: float, seconds: float) -> bool:
@@ -139,14 +132,15 @@ def merged(entries: Sequence[LedgerEntry], *, width: float, now: float) -> tuple
     return tuple(joined)
 
 
-def budget(
-    ledger: Sequence[LedgerEntry], objective: Objective, *, now: float, window_seconds: float
-) -> BudgetState | None:
+def budget(ledger: Ledger, objective: Objective, *, now: float, window_seconds: float) -> BudgetState | None:
     """Attainment, what is left of the budget, and how fast it burns; None while nothing has finished."""
     pairs = [pair for pair in PAIRS if pair.long_seconds <= window_seconds]
     judged = {length for pair in pairs for length in (pair.long_seconds, pair.short_seconds)}
     recent = max(window_seconds * BURN_FRACTION, MIN_BURN_SECONDS)
-    whole = Sums(*(sum(map(part, ledger)) for part in (_TOTAL, _GOOD, _SECONDS)))
+    if not len(ledger):
+        return None
+    seconds, total, good = np.add.accumulate(ledger.packed[1:], axis=1)[:, -1].tolist()
+    whole = Sums(total, good, seconds)
     if whole.total < A_REQUEST:
         return None
     allowed = objective.allowed_miss_fraction
@@ -176,20 +170,14 @@ class Sums:
         return (self.total - self.good) / (allowed * self.total) if self.total >= A_REQUEST else 0.0
 
 
-def looking_back(ledger: Sequence[LedgerEntry], lengths: Sequence[float], *, now: float) -> dict[float, Sums]:
-    """The sums over the last so many seconds for each of these ascending lengths, in one pass from the newest entry
-    back. An entry that reaches into a stretch counts whole."""
+def looking_back(ledger: Ledger, lengths: Sequence[float], *, now: float) -> dict[float, Sums]:
+    """The sums over the last so many seconds for each of these lengths, all from one pass from the newest entry back.
+    An entry that reaches into a stretch counts whole."""
+    sums = np.add.accumulate(ledger.packed[1:, ::-1], axis=1)
+    counts = len(ledger) - ledger.ends.searchsorted([now - length for length in lengths], side="right")
     found: dict[float, Sums] = {}
-    total = good = seconds = 0.0
-    newest_first = iter(reversed(ledger))
-    entry = next(newest_first, None)
-    for length in lengths:
-        since = now - length
-        while entry is not None and entry.start + entry.seconds > since:
-            total += entry.total
-            good += entry.good
-            seconds += entry.seconds
-            entry = next(newest_first, None)
+    for length, count in zip(lengths, counts.tolist(), strict=True):
+        seconds, total, good = sums[:, count - 1].tolist() if count else (0.0, 0.0, 0.0)
         found[length] = Sums(total, good, seconds)
     return found
 

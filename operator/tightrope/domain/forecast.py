@@ -27,16 +27,20 @@ class Forecast:
     rule: str
 
 
-def expected_growth(times: Floats, rates: Floats, *, horizon_seconds: float, tick_seconds: float) -> float:
-    """How much more than now to expect at the end of the horizon, from rates (arrivals per second) at ascending times
-    (unix seconds).
+def steepest(times: Floats, rates: Floats, *, tick_seconds: float) -> float:
+    """How fast demand grows (per second per second), from rates (arrivals per second) at ascending times (unix
+    seconds); 0 where it does not.
 
     The trend is the steeper of two least-squares slopes, over the last ticks and over four times as many: the short
     one sees a ramp begin, the long one keeps it when a tick is flat. A falling trend is not followed: a descent has
     rules of its own.
     """
-    steepest = max(*(slope(times, rates, span) for span in trend_spans(tick_seconds)), 0.0)
-    return float(min(steepest * horizon_seconds * DAMPING, MAX_GROWTH * rates[-1]))
+    return max(*(slope(times, rates, span) for span in trend_spans(tick_seconds)), 0.0)
+
+
+def expected_growth(trend: float, rate: float, *, horizon_seconds: float) -> float:
+    """How much more than this rate (arrivals per second) to expect at the end of the horizon, with such a trend."""
+    return min(trend * horizon_seconds * DAMPING, MAX_GROWTH * rate)
 
 
 def trend_spans(tick_seconds: float) -> tuple[float, float]:

@@ -61,9 +61,16 @@ def dispersions_of(blocks: Floats, averaged_seconds: float) -> Floats:
     least). Told by the middle one of the steps between neighbours, which neither a trend nor a burst moves."""
     if blocks.shape[1] < LEAST_BLOCKS:
         return np.ones(len(blocks))
-    deviation = np.median(np.abs(np.diff(blocks, axis=1)), axis=1) / (MIDDLE_OF_NORMAL * math.sqrt(2.0))
-    middle = np.maximum(np.median(blocks, axis=1), 1e-9)
+    deviation = middles(np.abs(blocks[:, 1:] - blocks[:, :-1])) / (MIDDLE_OF_NORMAL * math.sqrt(2.0))
+    middle = np.maximum(middles(blocks), 1e-9)
     found: Floats = np.clip(deviation**2 * averaged_seconds / middle, 1.0, MOST_DISPERSED)
+    return found
+
+
+def middles(rows: Floats) -> Floats:
+    """The median of each row; numpy's own takes longer to begin than a few values take to sort."""
+    ordered, half = np.sort(rows, axis=1), rows.shape[1] // 2
+    found: Floats = ordered[:, half] if rows.shape[1] % 2 else 0.5 * (ordered[:, half - 1] + ordered[:, half])
     return found
 
 

@@ -4,14 +4,20 @@ Nothing here is needed for safety: after a restart `Persisted` comes back from t
 back from Prometheus, and what is still unknown only removes the right to descend until it is known again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tightrope.domain.comparison import Comparison, Trial
-from tightrope.domain.demand_history import DemandHistory
+from tightrope.domain.demand_history import DemandHistory, Recent
 from tightrope.domain.pressure import Pressure
 from tightrope.domain.shadows import Shadows
 from tightrope.domain.spec import Metric, Objective, ServiceKey
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,47 @@ class LedgerEntry:
     good: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ledger:
+    """Entries in the order of time, none over another. Kept in an array, (4, entries) in the order of an entry's
+    fields: some hundred objects a service would be most of what it is remembered by."""
+
+    packed: Floats = field(default_factory=lambda: np.empty((4, 0)))
+
+    def __len__(self) -> int:
+        return len(self.packed[0])
+
+    def __iter__(self) -> Iterator[LedgerEntry]:
+        for start, seconds, total, good in self.packed.T.tolist():
+            yield LedgerEntry(start=start, seconds=seconds, total=total, good=good)
+
+    def __getitem__(self, place: int) -> LedgerEntry:
+        start, seconds, total, good = self.packed[:, place].tolist()
+        return LedgerEntry(start=start, seconds=seconds, total=total, good=good)
+
+    @property
+    def ends(self) -> Floats:
+        """When each entry ends, unix seconds ascending."""
+        found: Floats = self.packed[0] + self.packed[1]
+        return found
+
+    def ending_with(self, entries: Sequence[LedgerEntry], *, instead_of: int) -> "Ledger":
+        """With these entries in the place of so many of the newest."""
+        return Ledger(packed=np.concatenate((self.packed[:, : len(self) - instead_of], packed(entries)), axis=1))
+
+    def later_than(self, since: float) -> "Ledger":
+        """What ends after this time (unix seconds)."""
+        if not len(self) or float(self.packed[0, 0] + self.packed[1, 0]) > since:
+            return self
+        return Ledger(packed=self.packed[:, int(self.ends.searchsorted(since, side="right")) :].copy())
+
+
+def packed(entries: Sequence[LedgerEntry]) -> Floats:
+    """Entries as an array, (4, entries)."""
+    rows = [(entry.start, entry.seconds, entry.total, entry.good) for entry in entries]
+    return np.array(rows, dtype=np.float64).reshape(-1, 4).T
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
     """Requests that ended while a variant had little to do, and those of them that failed; both fade."""
@@ -70,7 +117,7 @@ class Account:
 
     objective: Objective
     capacities: Mapping[str, LearnedCapacity] = field(default_factory=dict)
-    ledger: tuple[LedgerEntry, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
     pressure: Pressure = field(default_factory=Pressure)
     backgrounds: Mapping[str, Background] = field(default_factory=dict)
 
@@ -88,7 +135,7 @@ class Seeded:
 class ServiceMemory:
     """One service between ticks.
 
-    `demand` is (unix seconds, arrivals per second), ascending. `covered` is (unix seconds, arrivals per second that
+    `demand` is that of the last ticks. `covered` is (unix seconds, arrivals per second that
     had to be covered then, per variant): a descent waits until the largest of its window allows it. `planned` is the
     plan of each tick of that window. `loads` is, per variant,
     the arrivals per second per ready replica of the last ticks. `healthy_since` is when the data became whole,
@@ -100,7 +147,7 @@ class ServiceMemory:
 
     persisted: Persisted = field(default_factory=Persisted)
     healthy_since: float | None = None
-    demand: tuple[tuple[float, float], ...] = ()
+    demand: Recent = field(default_factory=Recent)
     history: DemandHistory = field(default_factory=DemandHistory)
     period: float | None = None
     period_sought_at: float | None = None

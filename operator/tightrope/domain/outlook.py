@@ -1,10 +1,10 @@
-"""What demand to plan for, per variant: puts `bases`, `shadows`, `pressure` and `periods` together for one service.
+"""What demand to plan for, per variant: puts `bases`, `shadows`, `pressure` and `periods` together.
 
-`situation` calls this at every tick. The rule is chosen by what was known before the tick, so that more demand now
-never means a smaller plan now; then the shadows play the tick.
+`situation` calls this at every tick, for all services together. The rule is chosen by what was known before the tick,
+so that more demand now never means a smaller plan now; then the shadows play the tick.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,27 +19,47 @@ from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
 from tightrope.domain.observation import Known, Observation
 from tightrope.domain.periods import period
 from tightrope.domain.pressure import terms_of
-from tightrope.domain.shadows import Server, Shadows
+from tightrope.domain.shadows import Came, Price, Server, Shadows
 from tightrope.domain.spec import Metric, Objective, Service
 
 SEEK_PERIOD_SECONDS = 3600.0
+SIDE_BY_SIDE = 64  # variants: a dozen arrays of so many rows are a megabyte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """One variant's: the forecast, and the shadows that chose its rule; `demanded` is what each rule would cover."""
+    """One variant's: the forecast, and the shadows that chose its rule, after this tick."""
 
     forecast: Forecast
     shadows: Shadows
-    demanded: NDArray[np.float64]
-    server: Server
 
-    def after(self, *, rate: float | None, seconds: float, now: float, tick_seconds: float) -> Shadows:
-        """The shadows after this tick; a demand that nobody knows teaches nothing."""
-        if rate is None:
-            return self.shadows
-        seen = shadows.played(self.shadows, rate=rate, seconds=seconds, server=self.server)
-        return shadows.asking(seen, self.demanded, self.server, now=now, tick_seconds=tick_seconds)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one service asks: an outlook for every variant in `servers`, each over its horizon (seconds). `came` is what
+    came since the last tick, None where nobody knows."""
+
+    service: Service
+    memory: ServiceMemory
+    accounts: Mapping[Metric, Account]
+    servers: Mapping[str, Server]
+    horizons: Mapping[str, float]
+    came: Came | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One variant on its way: the rule is chosen from what `before` knows, for what `bases` say."""
+
+    name: str
+    server: Server
+    horizon: float
+    level: float
+    least: float
+    bases: NDArray[np.float64]
+    before: Shadows | None
+    price: Price
+    came: Came | None
 
 
 def with_period(memory: ServiceMemory, *, now: float) -> ServiceMemory:
@@ -72,23 +92,34 @@ def server_of(
     )
 
 
-def outlooks(
-    memory: ServiceMemory,
-    servers: Mapping[str, Server],
-    horizons: Mapping[str, float],
-    *,
-    service: Service,
-    accounts: Mapping[Metric, Account],
-    now: float,
-    tick_seconds: float,
-) -> dict[str, Outlook]:
-    """The outlook of every variant in `servers`, each over its horizon (seconds); empty without any demand sample. A
-    miss is worth what the objective that presses hardest makes of it, whichever binds the variant."""
-    if not memory.demand:
-        return {}
-    times, rates = np.array(memory.demand).T
-    averaged = max((server.averaged_seconds for server in servers.values()), default=1.0)
-    level = level_of(times, rates, averaged_seconds=averaged)
+def outlooks(asks: Sequence[Ask], *, now: float, tick_seconds: float) -> list[dict[str, Outlook]]:
+    """The outlooks of every service that asks; empty for one without any demand sample.
+
+    Many variants are worked out side by side, those of one objective together, since it says how misses rise with
+    load. No more at once than a processor has room for near by.
+    """
+    found: list[dict[str, Outlook]] = [{} for _ in asks]
+    kinds: dict[Objective, list[tuple[int, Row]]] = {}
+    for number, ask in enumerate(asks):
+        for row in rows_of(ask, now=now, tick_seconds=tick_seconds):
+            kinds.setdefault(row.server.objective, []).append((number, row))
+    for alike in kinds.values():
+        for first in range(0, len(alike), SIDE_BY_SIDE):
+            some = alike[first : first + SIDE_BY_SIDE]
+            ahead = looked_ahead([row for _, row in some], now=now, tick_seconds=tick_seconds)
+            for (number, row), outlook in zip(some, ahead, strict=True):
+                found[number][row.name] = outlook
+    return found
+
+
+def rows_of(ask: Ask, *, now: float, tick_seconds: float) -> list[Row]:
+    """A service's variants. A miss is worth what the objective that presses hardest makes of it, whichever binds the
+    variant."""
+    memory, service, servers = ask.memory, ask.service, ask.servers
+    if not len(memory.demand) or not servers:
+        return []
+    times, rates = memory.demand.times, memory.demand.rates
+    level = level_of(times, rates, averaged_seconds=max(server.averaged_seconds for server in servers.values()))
     past = Past(
         times=times,
         rates=rates,
@@ -97,33 +128,79 @@ def outlooks(
         period=memory.period,
         tick_seconds=tick_seconds,
     )
-    pressing = hardest(accounts, service)
+    values = bases(past, now=now, horizons=[ask.horizons[name] for name in servers])
+    pressing = hardest(ask.accounts, service)
     pressing_terms = terms_of(service, pressing.objective)
     least = level * pressing.pressure.least_share(pressing_terms)
-    found: dict[str, Outlook] = {}
-    for name, server in servers.items():
-        demanded = shadows.demands(bases(past, now=now, horizon_seconds=horizons[name]), server, least=least)
-        before = memory.shadows.get(name) or shadows.begun(demanded, level, server, now=now)
-        terms = terms_of(service, server.objective)
-        rule = shadows.chosen(
-            before,
-            demanded,
-            pressing.pressure.measured_by(pressing_terms, terms),
-            server,
+    prices = {
+        objective: shadows.price_of(pressing.pressure.measured_by(pressing_terms, terms), terms)
+        for objective in {server.objective for server in servers.values()}
+        for terms in (terms_of(service, objective),)
+    }
+    return [
+        Row(
+            name=name,
+            server=server,
+            horizon=ask.horizons[name],
             level=level,
-            terms=terms,
+            least=least,
+            bases=values[number],
+            before=memory.shadows.get(name),
+            price=prices[server.objective],
+            came=ask.came,
         )
-        found[name] = Outlook(
+        for number, (name, server) in enumerate(servers.items())
+    ]
+
+
+def looked_ahead(rows: Sequence[Row], *, now: float, tick_seconds: float) -> list[Outlook]:
+    """The outlooks of these variants, all of one objective."""
+    servers, levels = [row.server for row in rows], [row.level for row in rows]
+    demanded = shadows.demands(np.stack([row.bases for row in rows]), servers, least=[row.least for row in rows])
+    known = [
+        row.before or shadows.begun(demanded[number], row.level, row.server, now=now) for number, row in enumerate(rows)
+    ]
+    rules = shadows.chosen(known, demanded, servers, [row.price for row in rows], levels)
+    known = [one if one.chosen == rule else replace(one, chosen=rule) for one, rule in zip(known, rules, strict=True)]
+    return [
+        Outlook(
             forecast=Forecast(
-                level=level,
-                upper=float(demanded[rule]),
-                horizon_seconds=horizons[name],
+                level=row.level,
+                upper=float(demanded[number, rule]),
+                horizon_seconds=row.horizon,
                 rule=shadows.rule_name(rule),
             ),
-            shadows=replace(before, chosen=rule),
-            demanded=demanded,
-            server=server,
+            shadows=lived,
         )
+        for number, (row, rule, lived) in enumerate(
+            zip(rows, rules, lived_on(known, rows, demanded, now=now, tick_seconds=tick_seconds), strict=True)
+        )
+    ]
+
+
+def lived_on(
+    known: Sequence[Shadows],
+    rows: Sequence[Row],
+    demanded: NDArray[np.float64],
+    *,
+    now: float,
+    tick_seconds: float,
+) -> list[Shadows]:
+    """The shadows after this tick; a demand that nobody knows teaches nothing."""
+    found, came = list(known), {number: row.came for number, row in enumerate(rows) if row.came is not None}
+    if not came:
+        return found
+    seen = list(came)
+    lived = shadows.after(
+        [known[number] for number in seen],
+        demanded if len(seen) == len(rows) else demanded[seen],
+        [rows[number].server for number in seen],
+        list(came.values()),
+        now=now,
+        tick_seconds=tick_seconds,
+    )
+    for number, one in zip(seen, lived, strict=True):
+        found[number] = one
     return found
 
 

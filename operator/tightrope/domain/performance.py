@@ -11,6 +11,7 @@ for the same capacity; learning the capacity itself, not mu, keeps that error ou
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -64,11 +65,12 @@ def prior_belief(prior: CapacityPrior | None, objective: Objective) -> LearnedCa
     return LearnedCapacity(log_mean=math.log(capacity), log_sd=PRIOR_SD) if capacity > 0 else None
 
 
-def miss_fraction(load: float, log_capacity: Floats, objective: Objective) -> Floats:
+def miss_fraction(load: float | Floats, log_capacity: Floats, objective: Objective) -> Floats:
     """Fraction of requests that miss the objective at this load (per second per replica), for each ln capacity."""
     exponent = miss_curve.over(load, np.exp(log_capacity), objective)
-    fraction: Floats = np.clip(objective.allowed_miss_fraction * np.exp(np.minimum(exponent, 50.0)), 1e-5, 0.999)
-    return fraction
+    fraction = objective.allowed_miss_fraction * np.exp(np.minimum(exponent, 50.0))
+    found: Floats = np.minimum(np.maximum(fraction, 1e-5), 0.999)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +152,8 @@ def surprise(evidence: Evidence, belief: LearnedCapacity, objective: Objective) 
     has become sure would take hours to follow.
     """
     seen = min(max(evidence.missed / evidence.finished, 1e-5), 0.999)
-    mean = np.array([belief.log_mean])
-    low, high = (float(miss_fraction(load, mean, objective)[0]) for load in (evidence.load, evidence.peak))
+    loads = np.array((evidence.load, evidence.peak))
+    low, high = miss_fraction(loads, np.array(belief.log_mean), objective).tolist()
     expected = min(max(seen, low), high)
     divergence = seen * math.log(seen / expected) + (1.0 - seen) * math.log((1.0 - seen) / (1.0 - expected))
     return min(evidence.finished, MAX_EVIDENCE) * divergence
@@ -161,7 +163,7 @@ def outcome_log_likelihood(evidence: Evidence, grid: Floats, objective: Objectiv
     """Binomial, with the count bounded: a thousand requests of one tick share one queue and tell far less."""
     weight = min(evidence.finished, MAX_EVIDENCE) / evidence.finished
     at_peak = miss_fraction(evidence.peak, grid, objective)
-    now = miss_fraction(evidence.load, grid, objective)
+    now = at_peak if evidence.load == evidence.peak else miss_fraction(evidence.load, grid, objective)
     hits = evidence.finished - evidence.missed
     likelihood: Floats = weight * (evidence.missed * np.log(at_peak) + hits * np.log1p(-now))
     return likelihood
@@ -242,7 +244,18 @@ def measured_time_to_ready(states: VariantState, *, remembered: float | None, pr
     """
     if not states.startup_seconds:
         return remembered if remembered is not None else prior
-    p90 = float(np.quantile(np.array(states.startup_seconds), 0.9))
+    p90 = quantile(states.startup_seconds, 0.9)
     if remembered is None:
         return p90
     return max(p90, remembered * math.exp(-seconds / 3600.0))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The quantile between the two nearest of these finite values, as numpy's, which takes longer to begin than a few
+    values take to sort."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = min(int(place), len(ordered) - 1)
+    step, part = ordered[min(low + 1, len(ordered) - 1)] - ordered[low], place - low
+    # Rounded as numpy does, from the nearer side.
+    return ordered[low] + step * part if part < 0.5 else ordered[min(low + 1, len(ordered) - 1)] - step * (1.0 - part)

@@ -157,14 +157,14 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     best, previous = mixes[0], situation.previous_plan
     if previous is None:
         return best, Reason.FROM_ZERO if zero.asleep(situation) else Reason.FIRST_PLAN, {}
+    if best.variants == frozenset(previous):
+        return best, Reason.STEADY, {}
     staying = [option for option in options if option.name in previous]
     stays = candidates(staying, bounds_of(situation.service))
     same_set = [mix for mix in stays if mix.variants == frozenset(previous)] or list(stays)
     if not same_set:
         return best, Reason.NO_CAPACITY, {}
     stay = same_set[0]
-    if best.variants == frozenset(previous):
-        return best, Reason.STEADY, {}
     if stay.shortfall > 0 and best.carries > stay.carries:
         return best, Reason.NO_CAPACITY, {}
     objection = objection_to_switch(situation, stay, best)

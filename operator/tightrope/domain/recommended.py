@@ -116,13 +116,13 @@ def predicted(
             startup_seconds=situation.time_to_ready[name],
             averaged_seconds=situation.clock.tick_seconds,
         )
-        part, before = ready / total, np.array([trial.backlog.get((metric, name), 0.0)])
-        counts = np.array([ready], dtype=np.int32)
-        missed, left = shadows.outcome(demand.value * part, seconds, before, counts, server)
-        own = float(missed[0]) / (demand.value * part * seconds) if demand.value > 0.0 else 0.0
+        part, before = ready / total, np.array([[trial.backlog.get((metric, name), 0.0)]])
+        counts = np.array([[ready]], dtype=np.int32)
+        missed, left = shadows.outcome(np.array([[demand.value * part]]), seconds, before, counts, [server])
+        own = float(missed[0, 0]) / (demand.value * part * seconds) if demand.value > 0.0 else 0.0
         always = background_errors.share(account.backgrounds.get(name, Background()))
         share += part * (1.0 - (1.0 - min(own, 1.0)) * (1.0 - always))
-        waiting[metric, name] = float(left[0])
+        waiting[metric, name] = float(left[0, 0])
     return share, waiting
 
 

@@ -169,12 +169,12 @@ class Pressures:
     """The pressure of one account as it was at ascending times."""
 
     def __init__(self, *, account: Account, service: Service) -> None:
-        self._account, self._terms = account, terms_of(service, account.objective)
+        self._account, self._entries, self._terms = account, list(account.ledger), terms_of(service, account.objective)
         self._pressure, self._place = Pressure(), 0
 
     def until(self, now: float) -> Account:
         """The account with its debts of that time (unix seconds)."""
-        ledger = self._account.ledger
+        ledger = self._entries
         while self._place < len(ledger) and ledger[self._place].start + ledger[self._place].seconds <= now:
             self._pressure = accounts.after_entry(self._pressure, ledger[self._place], self._terms)
             self._place += 1
@@ -194,16 +194,16 @@ class Life:
         now: Shadows | None = None
         answers = self.answers(seen, steps)
         slots = max(int(np.ceil(self.server.startup_seconds / MINUTE)), 0) + 1
-        asked = np.empty((0, shadows.RULES), dtype=np.int32)
+        asked: shadows.Counts = np.empty((0, shadows.RULES), dtype=np.int16)
         for step, found in zip(steps, answers, strict=True):
             covered = self.covered(found, seen, step)
             rates, levels = seen.record.minutes[step.places], seen.levels[step.places]
             if now is None:
                 began = float(seen.times(step.places[:1])[0])
                 now = shadows.begun(covered[0], float(levels[0]), self.server, now=began)
-                asked = now.asked.T
+                asked = now.asked
             now = self.judged(now, covered[0], float(levels[0]), step)
-            asked = np.concatenate([asked[-slots:], shadows.needs(covered, self.server)])
+            asked = np.concatenate([asked[-slots:], shadows.needs(covered, [self.server])])
             now = shadows.played_through(now, asked, rates=rates, seconds=MINUTE, slots=slots, server=self.server)
         assert now is not None
         return self.handed_over(now, asked, float(seen.times(steps[-1].places[-1:])[0]))
@@ -218,14 +218,15 @@ class Life:
     def covered(self, answers: Floats, seen: hindsight.Hindsight, step: Step) -> Floats:
         """What each rule covers at each minute: (minutes, rules)."""
         share = step.pressing.pressure.least_share(terms_of(self.service, step.pressing.objective))
-        return shadows.demands(answers, self.server, least=seen.levels[step.places][:, None] * share)
+        return shadows.demands(answers, [self.server], least=(seen.levels[step.places] * share).tolist())
 
     def judged(self, now: Shadows, covered: Floats, level: float, step: Step) -> Shadows:
         """With the rule that is in charge from here on."""
         pressing_terms = terms_of(self.service, step.pressing.objective)
         terms = terms_of(self.service, self.server.objective)
         pressure = step.pressing.pressure.measured_by(pressing_terms, terms)
-        rule = shadows.chosen(now, covered, pressure, self.server, level=level, terms=terms)
+        price = shadows.price_of(pressure, terms)
+        (rule,) = shadows.chosen([now], covered[None, :], [self.server], [price], [level])
         return replace(now, chosen=rule)
 
     def handed_over(self, now: Shadows, asked: shadows.Counts, at: float) -> Shadows:
@@ -235,4 +236,4 @@ class Life:
         recent = asked[-(shadows.SLOTS + 1) * each :]
         whole = recent[len(recent) % each :] if len(recent) >= each else recent
         slots = whole.reshape(-1, min(each, len(whole)), shadows.RULES).min(axis=1)
-        return replace(now, asked=np.ascontiguousarray(slots.T), slot_since=at)
+        return replace(now, asked=slots, slot_since=at)

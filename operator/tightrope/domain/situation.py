@@ -5,16 +5,17 @@ tick's, the memory in the situation is this tick's.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tightrope.domain import accounts, capacity_room, outlook, performance, schedules
+from tightrope.domain.demand_history import recent_of
 from tightrope.domain.forecast import Forecast
-from tightrope.domain.memory import Account, LearnedCapacity, ServiceMemory
+from tightrope.domain.memory import Account, BackOff, LearnedCapacity, Memory, ServiceMemory
 from tightrope.domain.observation import Known, Missing, Observation, describe, lower_bound
-from tightrope.domain.shadows import Server, Shadows
+from tightrope.domain.shadows import Came, Server
 from tightrope.domain.sharing import Share
-from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, Variant
+from tightrope.domain.spec import LatencyObjective, Metric, Objective, Pools, Service, ServiceKey, Variant
 
 DEMAND_MEMORY_SECONDS = 1800.0
 LOAD_MEMORY_SECONDS = 60.0
@@ -86,40 +87,94 @@ class Situation:
         return min(known, default=0.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """One service after this tick's learning, before it looks ahead. `known` has an account for each objective."""
+
+    service: Service
+    scheduled: schedules.InForce | None
+    observation: Observation
+    memory: ServiceMemory
+    stretch: accounts.Stretch
+    blind: str | None
+    times: "TimesToReady"
+    known: Mapping[Metric, Account]
+    bound_by: Mapping[str, Objective]
+    back_offs: Mapping[str, BackOff]
+    per_node: Mapping[str, float]
+    infeasible: Mapping[str, str]
+
+
 def gather(
-    service: Service,
+    services: Sequence[Service],
     *,
     pools: Pools,
-    observation: Observation,
-    memory: ServiceMemory,
+    observations: Mapping[ServiceKey, Observation],
+    memory: Memory,
     clock: Clock,
     free_nodes: Mapping[str, float],
-) -> Situation:
-    """The situation of one service. `free_nodes` is what other services leave of each pool."""
-    blind = blindness(service, observation)
+) -> list[Situation]:
+    """The situations of these services. `free_nodes` is what each could have of every pool, were it alone."""
+    found = [
+        learned(service, pools=pools, observation=observations[service.key], memory=memory.of(service.key), clock=clock)
+        for service in services
+    ]
+    ahead = outlook.outlooks([ask_of(one, clock) for one in found], now=clock.now, tick_seconds=clock.tick_seconds)
+    return [situated(one, pools, mine, clock, free_nodes) for one, mine in zip(found, ahead, strict=True)]
+
+
+def learned(
+    service: Service, *, pools: Pools, observation: Observation, memory: ServiceMemory, clock: Clock
+) -> Learned:
+    """One service with all that this tick teaches of it."""
     stretch = stretch_of(memory, clock)
-    memory = remembered_demand(memory, observation, service, clock)
+    memory = remembered(memory, observation, service, clock)
     memory = outlook.with_period(memory, now=clock.now)
-    memory = remembered_loads(memory, observation, clock)
     times = times_to_ready(service, pools, observation, memory, stretch.seconds)
     service, scheduled = schedules.applied(
         service, now=clock.now, lead_seconds=lead(service, observation, times, clock)
     )
     known = accounts.learned(accounts.adopted(memory, service), service, pools, observation, memory, stretch)
-    bound_by = accounts.binding(known)
-    back_offs = capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now)
-    learned = {name: known[objective.metric].capacities[name] for name, objective in bound_by.items()}
     per_node = {v.name: pools[v.pool].room_per_node(v) for v in service.variants}
-    infeasible = infeasibilities(service, known, per_node)
-    ahead = looked_ahead(service, known, bound_by, infeasible, per_node, times, memory, clock)
+    return Learned(
+        service=service,
+        scheduled=scheduled,
+        observation=observation,
+        memory=memory,
+        stretch=stretch,
+        blind=blindness(service, observation),
+        times=times,
+        known=known,
+        bound_by=accounts.binding(known),
+        back_offs=capacity_room.back_offs(service, pools, observation, memory.persisted.back_offs, clock.now),
+        per_node=per_node,
+        infeasible=infeasibilities(service, known, per_node),
+    )
+
+
+def situated(
+    learned: Learned,
+    pools: Pools,
+    ahead: Mapping[str, outlook.Outlook],
+    clock: Clock,
+    free_nodes: Mapping[str, float],
+) -> Situation:
+    """The situation of a service with what it looks ahead to."""
+    service, observation, memory, known = learned.service, learned.observation, learned.memory, learned.known
+    capacities = {name: known[objective.metric].capacities[name] for name, objective in learned.bound_by.items()}
     memory = replace(
         memory,
         persisted=replace(
-            memory.persisted, capacities=learned, time_to_ready_seconds=times.measured, back_offs=back_offs
+            memory.persisted,
+            capacities=capacities,
+            time_to_ready_seconds=learned.times.measured,
+            back_offs=learned.back_offs,
         ),
-        healthy_since=None if blind else (memory.healthy_since if memory.healthy_since is not None else clock.now),
-        shadows=played_on(ahead, observation, stretch, clock),
-        accounts=accounts.settled(known, service, observation, stretch),
+        healthy_since=None
+        if learned.blind
+        else (memory.healthy_since if memory.healthy_since is not None else clock.now),
+        shadows={name: one.shadows for name, one in ahead.items()},
+        accounts=accounts.settled(known, service, observation, learned.stretch),
         last_tick_at=clock.now,
     )
     forecasts = {v.name: ahead[v.name].forecast if v.name in ahead else None for v in service.variants}
@@ -129,18 +184,20 @@ def gather(
         clock=clock,
         observation=observation,
         memory=memory,
-        blind=blind,
+        blind=learned.blind,
         wanted={v.name: observation.variants[v.name].wanted or 0 for v in service.variants},
         ready={v.name: observation.variants[v.name].ready for v in service.variants},
-        capacities=planning_capacities(learned, infeasible),
-        infeasible=infeasible,
-        time_to_ready=times.used,
-        limits=capacity_room.limits(service, pools, observation, back_offs, per_node, free_nodes, clock.now),
-        per_node=per_node,
+        capacities=planning_capacities(capacities, learned.infeasible),
+        infeasible=learned.infeasible,
+        time_to_ready=learned.times.used,
+        limits=capacity_room.limits(
+            service, pools, observation, learned.back_offs, learned.per_node, free_nodes, clock.now
+        ),
+        per_node=learned.per_node,
         forecasts=forecasts,
         covered=covered_demands(service, forecasts, memory, observation, clock),
-        bound_by=bound_by,
-        scheduled=scheduled,
+        bound_by=learned.bound_by,
+        scheduled=learned.scheduled,
     )
 
 
@@ -150,11 +207,13 @@ def with_room(situation: Situation, free_nodes: Mapping[str, float]) -> Situatio
     limits = capacity_room.limits(
         service, situation.pools, situation.observation, known, situation.per_node, free_nodes, situation.now
     )
-    return replace(situation, limits=limits)
+    return situation if limits == situation.limits else replace(situation, limits=limits)
 
 
 def with_shares(situation: Situation, shares: Mapping[str, Share]) -> Situation:
     """The same with no more than its shares of the pools that are short."""
+    if not shares and not situation.shares:
+        return situation
     limits = dict(situation.limits)
     for variant in situation.service.variants:
         if variant.pool in shares:
@@ -176,21 +235,18 @@ def planning_capacities(learned: Mapping[str, LearnedCapacity], infeasible: Mapp
     return {name: performance.planning_capacity(belief) for name, belief in learned.items() if name not in infeasible}
 
 
-def looked_ahead(
-    service: Service,
-    known: Mapping[Metric, Account],
-    bound_by: Mapping[str, Objective],
-    infeasible: Mapping[str, str],
-    per_node: Mapping[str, float],
-    times: "TimesToReady",
-    memory: ServiceMemory,
-    clock: Clock,
-) -> dict[str, outlook.Outlook]:
-    """What to plan for, per variant whose capacity is known and feasible, at the objective that binds it."""
-    servers = servers_of(service, known, bound_by, infeasible, per_node, times, clock)
-    horizons = {name: horizon(times.used[name], clock) for name in times.used}
-    return outlook.outlooks(
-        memory, servers, horizons, service=service, accounts=known, now=clock.now, tick_seconds=clock.tick_seconds
+def ask_of(learned: Learned, clock: Clock) -> outlook.Ask:
+    """What to plan for is asked per variant whose capacity is known and feasible, at the objective that binds it."""
+    rate, times = outlook.known_rate(learned.observation), learned.times
+    return outlook.Ask(
+        service=learned.service,
+        memory=learned.memory,
+        accounts=learned.known,
+        servers=servers_of(
+            learned.service, learned.known, learned.bound_by, learned.infeasible, learned.per_node, times, clock
+        ),
+        horizons={name: horizon(used, clock) for name, used in times.used.items()},
+        came=None if rate is None else Came(rate=rate, seconds=learned.stretch.span),
     )
 
 
@@ -220,17 +276,6 @@ def servers_of(
         )
         for name, objective in bound_by.items()
         if name not in infeasible
-    }
-
-
-def played_on(
-    ahead: Mapping[str, outlook.Outlook], observation: Observation, stretch: accounts.Stretch, clock: Clock
-) -> dict[str, Shadows]:
-    """The shadows of each variant after what came since the last tick."""
-    rate = outlook.known_rate(observation)
-    return {
-        name: known.after(rate=rate, seconds=stretch.span, now=clock.now, tick_seconds=clock.tick_seconds)
-        for name, known in ahead.items()
     }
 
 
@@ -268,36 +313,41 @@ def elapsed(memory: ServiceMemory, clock: Clock) -> float:
     return clock.now - memory.last_tick_at
 
 
-def remembered_demand(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
-    """Demand samples of the last half hour (longer if a window of the behaviour is), with re-read history merged in."""
+def remembered(memory: ServiceMemory, observation: Observation, service: Service, clock: Clock) -> ServiceMemory:
+    """What was seen of late: demand of the last half hour (longer if a window of the behaviour is) with re-read history
+    merged in, loads, and the plans of the descent window."""
     keep = max(DEMAND_MEMORY_SECONDS, service.behavior.descent_window_seconds, service.behavior.idle_window_seconds)
-    newest = memory.demand[-1][0] if memory.demand else -math.inf
-    seen = ((observation.at, observation.demand.value),) if isinstance(observation.demand, Known) else ()
-    if observation.demand_history or observation.at <= newest:
-        samples = dict(observation.demand_history) | dict(memory.demand) | dict(seen)
-        known = {at for at, _ in memory.demand}
+    seen = {observation.at: observation.demand.value} if isinstance(observation.demand, Known) else {}
+    if observation.demand_history or observation.at <= memory.demand.newest_at:
+        known = memory.demand.pairs()
+        samples = dict(observation.demand_history) | known | seen
         added = sorted((at, rate) for at, rate in samples.items() if at not in known)
-        recent = tuple(sorted(samples.items()))
+        recent = recent_of(samples)
     else:
-        added, recent = list(seen), (*memory.demand, *seen)
-    recent = tuple(sample for sample in recent if clock.now - keep <= sample[0] <= clock.now)
+        added, recent = list(seen.items()), memory.demand
+        for at, rate in added:
+            recent = recent.then(at, rate)
+    recent = recent.between(clock.now - keep, clock.now)
     history = memory.history.recorded(added)
     window = service.behavior.descent_window_seconds
     covered = tuple((at, value) for at, value in memory.covered if at > clock.now - window)
     planned = tuple((at, plan) for at, plan in memory.planned if at > clock.now - window)
-    return replace(memory, demand=recent, history=history, covered=covered, planned=planned)
+    loads = loads_after(memory.loads, observation, clock)
+    return replace(memory, demand=recent, history=history, covered=covered, planned=planned, loads=loads)
 
 
-def remembered_loads(memory: ServiceMemory, observation: Observation, clock: Clock) -> ServiceMemory:
+def loads_after(
+    loads: Mapping[str, tuple[tuple[float, float], ...]], observation: Observation, clock: Clock
+) -> dict[str, tuple[tuple[float, float], ...]]:
     """Arrivals per second per ready replica, per variant, over the last minute."""
     since = clock.now - max(LOAD_MEMORY_SECONDS, 4.0 * clock.metrics_delay_seconds)
-    loads: dict[str, tuple[tuple[float, float], ...]] = {}
+    found: dict[str, tuple[tuple[float, float], ...]] = {}
     for name, state in observation.variants.items():
-        kept = tuple(entry for entry in memory.loads.get(name, ()) if since < entry[0] < observation.at)
+        kept = tuple([entry for entry in loads.get(name, ()) if since < entry[0] < observation.at])
         if isinstance(state.serving_demand, Known) and state.ready > 0:
             kept = (*kept, (observation.at, state.serving_demand.value / state.ready))
-        loads[name] = kept
-    return replace(memory, loads=loads)
+        found[name] = kept
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,7 +440,7 @@ def covered_demands(
     """
     seen = observation.demand
     floor = 0.0 if isinstance(seen, Known) else lower_bound(seen) or 0.0
-    fresh = bool(memory.demand) and memory.demand[-1][0] > clock.now - service.behavior.descent_window_seconds
+    fresh = memory.demand.newest_at > clock.now - service.behavior.descent_window_seconds
     return {
         name: max(
             floor,

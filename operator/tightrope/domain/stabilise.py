@@ -176,7 +176,7 @@ def rate_limit(situation: Situation, proposal: Proposal) -> Proposal:
             targets[name] = wanted - step
             limited.append(name)
     if not limited or situation.blind:
-        return replace(proposal, targets=targets)
+        return with_targets(proposal, targets)
     unchanged = all(targets.get(name, 0) == wanted for name, wanted in situation.wanted.items())
     if not unchanged:
         return replace(proposal, targets=targets)
@@ -201,7 +201,7 @@ def make_before_break(situation: Situation, proposal: Proposal) -> Proposal:
             held.append(name)
         after[name] = min(situation.ready[name], targets[name])
     if not held:
-        return replace(proposal, targets=targets)
+        return with_targets(proposal, targets)
     message = (
         f"Switching to {mix_label(proposal.plan)}: {', '.join(sorted(held))} stays until "
         f"{proposal.covered or situation.least_covered:.1f}/s can be carried without it."
@@ -300,7 +300,7 @@ def bounds(situation: Situation, proposal: Proposal) -> Proposal:
         added = min(max(missing, 0), room)
         targets[name] += added
         missing -= added
-    return replace(proposal, targets=targets)
+    return with_targets(proposal, targets)
 
 
 def mode(situation: Situation, proposal: Proposal) -> Proposal:
@@ -312,6 +312,11 @@ def mode(situation: Situation, proposal: Proposal) -> Proposal:
     return replace(
         proposal, targets=dict(situation.wanted), reason=reason, message=f"{lead}. {proposal.message}", switched=False
     )
+
+
+def with_targets(proposal: Proposal, targets: Mapping[str, int]) -> Proposal:
+    """The proposal with these targets, and all else as it was."""
+    return proposal if targets == proposal.targets else replace(proposal, targets=targets)
 
 
 def no_descent(situation: Situation, proposal: Proposal, reason: Reason, message: str) -> Proposal:

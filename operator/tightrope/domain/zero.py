@@ -34,7 +34,7 @@ def asleep(situation: Situation) -> bool:
 def fresh(situation: Situation) -> bool:
     """Whether demand was known within the descent window."""
     demand = situation.memory.demand
-    return bool(demand) and demand[-1][0] > situation.now - situation.service.behavior.descent_window_seconds
+    return demand.newest_at > situation.now - situation.service.behavior.descent_window_seconds
 
 
 def idle(situation: Situation) -> bool:
@@ -42,7 +42,8 @@ def idle(situation: Situation) -> bool:
     window, since = situation.service.behavior.idle_window_seconds, situation.memory.healthy_since
     if situation.blind is not None or since is None or situation.now - since < window:
         return False
-    return all(rate <= 0 for at, rate in situation.memory.demand if at > situation.now - window)
+    demand = situation.memory.demand
+    return not bool((demand.rates[demand.times > situation.now - window] > 0).any())
 
 
 def answering(situation: Situation) -> float:
