@@ -45,7 +45,9 @@ def full() -> Telemetry:
         decision=decision,
         troubles=[Finding(type="CapacityAvailable", status="False", reason="PoolFull", message="-")],
     )
-    telemetry.ticked(TickSummary(at=0.0, period_seconds=15.0, services=[figures]), seconds=0.2)
+    telemetry.ticked(
+        TickSummary(at=0.0, period_seconds=15.0, services=[figures], prices_read_at={"cpu": 0.0}), seconds=0.2
+    )
     telemetry.queried([("generic", "arrivals")])
     telemetry.writes.labels("apply", "Deployment", "done").inc()
     telemetry.repairs.labels("Pod", "late").inc()

@@ -149,3 +149,26 @@ async def test_a_price_that_goes_missing_is_kept_named_and_survives_a_restart() 
     assert math.isclose(float(pool_status(op)["price"]["perNodeHour"]), 0.05)
     assert not [write for write in op.writes() if write[:2] == ("status", "ComputePool")], "said once"
     assert op.cluster.replicas()["sentiment-gpu"] == 1, "the price that was read still counts"
+
+
+def test_the_age_of_a_price_counts_from_its_last_reading_and_a_declared_one_has_none() -> None:
+    book, pools = PriceBook(FakeMetrics()), {"gpu": parse_pool(asking()), "cpu": parse_pool(wire.compute_pool("cpu"))}
+    assert book.priced(pools, PriceSnapshot(), now=1000.0).read_at == {}
+    assert book.priced(pools, seen(offer(0.7)), now=1015.0).read_at == {"gpu": 1015.0}
+    assert book.priced(pools, seen(offer(0.7)), now=1030.0).read_at == {"gpu": 1030.0}
+    for now in (1045.0, 1060.0):
+        last = book.priced(pools, PriceSnapshot(), now=now).read_at["gpu"]
+        assert last == 1045.0, "from when it was found to be missing; no later"
+
+
+async def test_a_scrape_shows_when_the_price_in_use_was_read() -> None:
+    op = operation(wire.compute_pool("cpu"), asking(), wire.inference_deployment(), sentiment=20.0)
+    op.metrics.offers = {"karpenter": [offer(0.05)]}
+    await op.tick(3)
+    (sample,) = [
+        sample
+        for family in op.telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name == "tightrope_pool_price_timestamp_seconds"
+    ]
+    assert sample.labels == {"pool": "gpu"} and 0 <= op.clock.at - sample.value <= 30

@@ -19,11 +19,13 @@ from tightrope.ports import Prices, PriceSnapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
     """The pools at the prices that plans count with. `statuses` are the prices that were read, as a status has them,
-    and `findings` what there is to say of them, both of the pools that ask for theirs."""
+    and `findings` what there is to say of them, both of the pools that ask for theirs; `read_at` is when the price that
+    counts was last read, in unix seconds, absent while the declared one counts."""
 
     pools: Mapping[str, ParsedPool] = field(default_factory=dict)
     statuses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    read_at: Mapping[str, float] = field(default_factory=dict)
 
 
 class PriceBook:
@@ -45,14 +47,16 @@ class PriceBook:
         self._known = {uid: entry for uid, entry in self._known.items() if uid in uids}
         statuses: dict[str, Mapping[str, Any]] = {}
         findings: dict[str, Finding] = {}
+        read_at: dict[str, float] = {}
         found = dict(pools)
         for name, query in asking.items():
             quote = self._quote(pools[name], query, seen, now)
             findings[name] = finding(query, quote, seen)
             if quote is not None:
                 statuses[name] = price_status(pools[name], quote)
+                read_at[name] = now if quote.last_read_at is None else quote.last_read_at
                 found[name] = replace(pools[name], pool=replace(pools[name].pool, price_per_node_hour=quote.per_hour))
-        return Priced(pools=found, statuses=statuses, findings=findings)
+        return Priced(pools=found, statuses=statuses, findings=findings, read_at=read_at)
 
     def _quote(self, parsed: ParsedPool, query: PriceQuery, seen: PriceSnapshot, now: float) -> Quote | None:
         before, price = self._before(parsed, query, now), price_of(query, seen)

@@ -34,13 +34,15 @@ class ServiceFigures:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickSummary:
     """What a tick leaves behind. `at` is its unix time; `refused` says why a service could not be decided;
-    `lasting_seconds` is the time from tick to tick where ticks last longer than their period."""
+    `lasting_seconds` is the time from tick to tick where ticks last longer than their period; `prices_read_at` is, by
+    pool, the unix time at which the price that counts was last read."""
 
     at: float
     period_seconds: float
     services: Sequence[ServiceFigures] = ()
     refused: Mapping[ServiceKey, Finding] = field(default_factory=dict)
     lasting_seconds: float = 0.0
+    prices_read_at: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,10 +314,22 @@ class Present(Collector):
                     metric.add_metric((key.namespace, key.name, *labels), value)
             yield metric
         yield _troubles(seen.summary)
+        yield _prices(seen.summary)
         services = GaugeMetricFamily("tightrope_services", "Services decided in the last tick.")
         if self._seen is not None:
             services.add_metric((), len(seen.summary.services))
         yield services
+
+
+def _prices(summary: TickSummary) -> Exported:
+    metric = GaugeMetricFamily(
+        "tightrope_pool_price_timestamp_seconds",
+        "When the price that plans count with was last read, of pools that ask for theirs.",
+        labels=("pool",),
+    )
+    for pool, at in summary.prices_read_at.items():
+        metric.add_metric((pool,), at)
+    return metric
 
 
 def _troubles(summary: TickSummary) -> Exported:

@@ -295,6 +295,7 @@ class Tick:
             at=done.now,
             period_seconds=self._pace.tick_seconds,
             lasting_seconds=self._period_seconds,
+            prices_read_at=done.prices.read_at,
             services=services,
             refused={key_of(refused.wire): refused.finding for refused in done.roster.refused},
         )
