@@ -90,6 +90,10 @@ class Offer:
     zone: str | None = None
 
 
+# A source that is an administrator's own expression, which follows it; its offers name no kind of node.
+OWN_PRICE: Final = "promQL: "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSnapshot:
     """What each source says of prices now. `failures` maps a source to why its query failed: it then has no offers."""
@@ -99,10 +103,11 @@ class PriceSnapshot:
 
 
 class Prices(Protocol):
-    """What nodes cost. One query for each source in use, however many pools there are."""
+    """What nodes cost. One query for each source in use, however many pools ask it."""
 
     async def prices(self, sources: Sequence[str]) -> PriceSnapshot:
-        """Offers of these sources (`opencost`, `karpenter`). Never raises for a failed query: it becomes a failure."""
+        """Offers of these sources (`opencost`, `karpenter`, or `OWN_PRICE` and an expression). Never raises for a
+        failed query: it becomes a failure."""
 
 
 class MetricsUnavailable(Exception):

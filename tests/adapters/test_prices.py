@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prometheus_asking import client
 from prometheus_server import prometheus_program
 
-from tightrope.adapters.prometheus.prices import offers, price_queries
-from tightrope.ports import Offer
+from tightrope.adapters.prometheus.prices import offers, own_offers, price_queries, price_snapshot
+from tightrope.ports import OWN_PRICE, Offer
 
 RULES = Path(__file__).parents[2] / "helm/tightrope/files/tightrope.rules.yaml"
 LABELS = {"instance_type": "g6.xlarge", "capacity_type": "spot", "zone": "eu-1a"}
@@ -39,7 +39,15 @@ def test_what_no_node_can_cost_is_no_price(value: Any) -> None:
         st.sampled_from(["metric", "value", "instance_type", "capacity_type", "zone", "x"]), x), max_leaves=12))
 )  # fmt: skip
 def test_no_answer_whatever_its_shape_raises_or_gives_a_price_of_nothing(document: list[Any]) -> None:
-    assert all(offer.per_hour > 0 for offer in offers(document))
+    assert all(offer.per_hour > 0 for offer in [*offers(document), *own_offers(document)])
+
+
+def test_an_administrators_own_expression_is_asked_as_it_is_and_its_labels_do_not_matter() -> None:
+    source = OWN_PRICE + "max(contract_price) / 730"
+    assert price_queries([source, source])[source].text == "max(contract_price) / 730"
+    answer = [{"metric": {}, "value": [1000.0, "0.5"]}, series("0.25"), series("NaN"), series("0")]
+    found = price_snapshot({source: answer}).offers[source]
+    assert [one.per_hour for one in found] == [0.5, 0.25]
 
 
 @pytest.mark.lab
@@ -57,8 +65,11 @@ async def test_a_real_prometheus_answers_one_query_a_source_and_tells_spot_from_
     with past_prometheus(program(), tmp_path, rules=RULES) as prometheus:
         prometheus.write(Series(name=name, labels=labels, samples=[(now, value)]) for name, labels, value in exported)
         async with client(prometheus.url) as metrics:
-            seen = await metrics.prices(["karpenter", "karpenter", "opencost"])
-            assert metrics.queries_sent == 2
+            own, wrong = f"{OWN_PRICE}max(node_total_hourly_cost) * 2", f"{OWN_PRICE}max(("
+            seen = await metrics.prices(["karpenter", "karpenter", "opencost", own, wrong])
+            assert metrics.queries_sent == 4
+    assert [one.per_hour for one in seen.offers[own]] == [1.96]
+    assert "parse error" in seen.failures.pop(wrong)
     assert seen.failures == {}
     assert seen.offers["karpenter"] == offers([series("0.35")])
     assert {(one.instance_type, one.capacity_type, one.per_hour) for one in seen.offers["opencost"]} == {

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from operation import Operation, operation
 
+from tightrope.api.crd import KINDS, crd
 from tightrope.api.parse import parse_pool
 from tightrope.api.parsed import ParsedPool
 from tightrope.controller.prices import PriceBook
-from tightrope.ports import Offer, PriceSnapshot
+from tightrope.ports import OWN_PRICE, Offer, PriceSnapshot
 
 TYPE, ZONE = "node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"
 
@@ -172,3 +173,65 @@ async def test_a_scrape_shows_when_the_price_in_use_was_read() -> None:
         if sample.name == "tightrope_pool_price_timestamp_seconds"
     ]
     assert sample.labels == {"pool": "gpu"} and 0 <= op.clock.at - sample.value <= 30
+
+
+OWN = 'max(contract_price{kind="l4"}) / 730'
+
+
+def own(name: str = "gpu", expression: str = OWN, **spec: Any) -> dict[str, Any]:
+    """A pool whose price an administrator's own expression has; 0.80 is declared, and no kind of node is named."""
+    return wire.compute_pool(name, price={"perNodeHour": "0.80", "promQL": expression}, **spec)
+
+
+def answered(*prices: float, expression: str = OWN) -> PriceSnapshot:
+    offers = [Offer(instance_type="", capacity_type="", per_hour=price) for price in prices]
+    return PriceSnapshot(offers={OWN_PRICE + expression: offers})
+
+
+def test_of_an_expression_of_ones_own_the_dearest_answer_counts_and_none_is_the_declared_price() -> None:
+    assert counted(own(), answered(0.7, 0.9)) == 0.9
+    assert counted(own(), PriceSnapshot()) == 0.80
+    assert counted(own(), answered(0.7, expression="another")) == 0.80
+    assert counted(own(capacityType="reserved"), answered(0.3)) == 0.3, "what reserved nodes were bought for"
+
+
+def test_an_expression_that_finds_nothing_is_named_with_the_price_that_counts_instead() -> None:
+    done = PriceBook(FakeMetrics()).priced({"gpu": parse_pool(own())}, answered(), now=1000.0)
+    found = done.findings["gpu"]
+    assert (found.status, found.reason) == ("False", "PriceMissing")
+    assert f"no price above zero for promQL: {OWN}: price.perNodeHour counts" in found.message
+
+
+async def test_pools_with_one_expression_ask_it_once_beside_the_other_sources() -> None:
+    metrics = FakeMetrics()
+    pools = {f"gpu{n}": parse_pool(own(f"gpu{n}")) for n in range(10)} | {"gpu": parse_pool(asking())}
+    await PriceBook(metrics).read(pools)
+    assert metrics.asked_prices == [["karpenter", OWN_PRICE + OWN]]
+
+
+def test_another_expression_does_not_inherit_the_price() -> None:
+    book = PriceBook(FakeMetrics())
+    book.priced({"gpu": parse_pool(own())}, answered(0.7), now=1000.0)
+    moved = book.priced({"gpu": parse_pool(own(expression="another"))}, PriceSnapshot(), now=1001.0)
+    assert moved.pools["gpu"].pool.price_per_node_hour == 0.80
+
+
+async def test_what_an_expression_said_survives_a_restart() -> None:
+    op = operation(wire.compute_pool("cpu"), own(), wire.inference_deployment(), sentiment=20.0)
+    op.metrics.offers = {OWN_PRICE + OWN: [Offer(instance_type="", capacity_type="", per_hour=0.05)]}
+    await op.tick(3)
+    assert pool_status(op)["price"]["source"] == f"promQL: {OWN}" and price_condition(op)[0] == "PriceRead"
+    op.metrics.offers = {}
+    op.start()
+    await op.tick(3)
+    assert pool_status(op)["price"]["perNodeHour"] == "0.05" and price_condition(op)[0] == "PriceMissing"
+
+
+def test_only_a_pool_has_a_field_for_an_expression() -> None:
+    def fields(schema: Any) -> set[str]:
+        inner = [one for one in schema.values() if isinstance(one, dict)] if isinstance(schema, dict) else []
+        own = set(schema.get("properties", {})) if isinstance(schema, dict) else set()
+        return own.union(*map(fields, inner))
+
+    named = {kind.model.__name__: "promQL" in fields(crd(kind)["spec"]["versions"][0]["schema"]) for kind in KINDS}
+    assert named == {"ComputePool": True, "InferenceDeployment": False}

@@ -29,6 +29,19 @@ class Price(Wire):
         description="Where Prometheus has the price as it changes, in the same currency: OpenCost's or Karpenter's "
         "metrics. While it has none, the last one read counts, and before the first, perNodeHour.",
     )
+    prom_ql: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
+        None,
+        alias="promQL",
+        description="In place of query: an expression of your own whose series are prices of one node for one hour, in "
+        "the same currency. Of several the dearest counts; while it has none, the same holds as for query.",
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.query) || !has(self.promQL)",
+            "query and promQL are two places for one price: write one of them",
+            lambda price: price.query is None or price.prom_ql is None,
+        ),
+    )
 
 
 class Node(Wire):
@@ -138,7 +151,7 @@ class ComputePoolSpec(Wire):
 
 
 class PoolPrice(Wire):
-    """The price that was read, where price.query is set."""
+    """The price that was read, where price.query or price.promQL is set."""
 
     per_node_hour: Annotated[str, Field(max_length=64)] = Field(description="Price of one node for one hour.")
     currency: Annotated[str, Field(max_length=16)] = Field(description="Currency of the price.")
@@ -150,10 +163,10 @@ class PoolPrice(Wire):
 class ComputePoolStatus(Wire):
     conditions: Conditions = Field(
         [],
-        description="Ready says whether services may use the pool, and why not; PriceCurrent, with price.query, "
-        "whether its price is read.",
+        description="Ready says whether services may use the pool, and why not; PriceCurrent, with price.query or "
+        "price.promQL, whether its price is read.",
     )
-    price: PoolPrice | None = Field(None, description="The price that plans count with, where price.query is set.")
+    price: PoolPrice | None = Field(None, description="The price that plans count with, where it is read.")
 
 
 class ComputePoolMetadata(Wire):

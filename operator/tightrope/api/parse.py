@@ -24,6 +24,7 @@ from tightrope.api.quantity import parse_quantity
 from tightrope.api.requests import pod_requests
 from tightrope.api.schema import Wire
 from tightrope.domain import spec as domain
+from tightrope.ports import OWN_PRICE
 
 __all__ = ["ParsedPool", "ParsedService", "Rollout", "ScaleTarget", "SpecInvalid", "parse_pool", "parse_service"]
 
@@ -88,6 +89,8 @@ def parse_pool(wire: Mapping[str, Any]) -> ParsedPool:
 
 
 def _price_query(spec: ComputePoolSpec) -> PriceQuery | None:
+    if spec.price.prom_ql is not None:
+        return PriceQuery(source=OWN_PRICE + spec.price.prom_ql)
     if spec.price.query is None:
         return None
     selector = spec.placement.node_selector

@@ -56,14 +56,17 @@ class ParsedService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceQuery:
-    """Which price a pool asks for: of whom, of which kind of node. `zone` None when its nodes may be in any."""
+    """Which price a pool asks for: of whom, of which kind of node. `zone` None when its nodes may be in any. Of
+    an administrator's own expression (`ports.OWN_PRICE`) every price is meant, of whatever kind of node."""
 
     source: str
-    instance_type: str
-    capacity_type: str
+    instance_type: str = ""
+    capacity_type: str = ""
     zone: str | None = None
 
     def __str__(self) -> str:
+        if not self.instance_type:
+            return self.source
         where = f" in {self.zone}" if self.zone else ""
         return f"{self.source}: {self.instance_type} {self.capacity_type}{where}"
 

@@ -1,4 +1,5 @@
-"""What nodes cost, as OpenCost and Karpenter say it: one query for each, whatever the number of pools.
+"""What nodes cost, as OpenCost and Karpenter say it, or an administrator's own expression: one query for each, whatever
+the number of pools that ask it.
 
 `client` asks and calls this. OpenCost's `node_total_hourly_cost` knows the nodes that exist, with
 `kubecost_node_is_spot` beside it; Karpenter's `karpenter_cloudprovider_instance_type_offering_price_estimate` all that
@@ -12,7 +13,7 @@ from tightrope.adapters.prometheus.presets import Unit
 from tightrope.adapters.prometheus.queries import SHARED_LABELS, Query
 from tightrope.adapters.prometheus.samples import BadNumber, finite
 from tightrope.adapters.prometheus.session import QueryFailed
-from tightrope.ports import Offer, PriceSnapshot
+from tightrope.ports import OWN_PRICE, Offer, PriceSnapshot
 
 _DEAREST: Final = 1e6  # as much as a ComputePool can declare; beyond it is a unit mistaken
 _NODE: Final = "node_total_hourly_cost"
@@ -36,7 +37,8 @@ def price_queries(sources: Sequence[str]) -> dict[str, Query]:
 
 
 def _query(source: str) -> Query:
-    metric, text = _EXPRESSIONS[source]
+    own = source.removeprefix(OWN_PRICE)
+    metric, text = ("", own) if own != source else _EXPRESSIONS[source]
     return Query(
         preset=None,
         signal="price",
@@ -51,7 +53,11 @@ def _query(source: str) -> Query:
 def price_snapshot(answers: Mapping[str, list[Any] | QueryFailed]) -> PriceSnapshot:
     """The answers by source, as the controller reads them."""
     return PriceSnapshot(
-        offers={source: offers(answer) for source, answer in answers.items() if not isinstance(answer, QueryFailed)},
+        offers={
+            source: own_offers(answer) if source.startswith(OWN_PRICE) else offers(answer)
+            for source, answer in answers.items()
+            if not isinstance(answer, QueryFailed)
+        },
         failures={source: str(answer) for source, answer in answers.items() if isinstance(answer, QueryFailed)},
     )
 
@@ -62,17 +68,33 @@ def offers(answer: Sequence[Any]) -> list[Offer]:
     return [offer for offer in found if offer is not None]
 
 
+def own_offers(answer: Sequence[Any]) -> list[Offer]:
+    """The prices of an administrator's own expression, whatever labels its series carry: which nodes it is about is up
+    to the expression."""
+    found = []
+    for series in answer:
+        match series:
+            case {"value": [_, text]}:
+                per_hour = _price(text)
+                found += [] if per_hour is None else [Offer(instance_type="", capacity_type="", per_hour=per_hour)]
+    return found
+
+
+def _price(text: Any) -> float | None:
+    try:
+        per_hour = finite(text)
+    except BadNumber:
+        return None
+    return per_hour if 0.0 < per_hour <= _DEAREST else None
+
+
 def _offer(series: Any) -> Offer | None:
     match series:
         case {
             "metric": {"instance_type": str() as instance_type, "capacity_type": str() as capacity_type, **rest},
             "value": [_, text],
         }:
-            try:
-                per_hour = finite(text)
-            except BadNumber:
-                return None
-            if not 0.0 < per_hour <= _DEAREST:
+            if (per_hour := _price(text)) is None:
                 return None
             zone = rest.get("zone")
             return Offer(
