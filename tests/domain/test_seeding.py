@@ -198,6 +198,12 @@ def test_a_variant_of_unknown_capacity_learns_its_rules_from_now_on() -> None:
     assert found.shadows == {} and found.history.largest(now - DAY, now) is not None
 
 
+def test_a_variant_that_the_service_no_longer_has_is_no_trouble() -> None:
+    believed = {**SETTLED.persisted.capacities, "gone": LearnedCapacity(log_mean=5.0, log_sd=0.1)}
+    found = begun_with(past(steady, 26.0), ServiceMemory(persisted=Persisted(capacities=believed)), 26.0)
+    assert set(found.shadows) == {"cpu"}
+
+
 def test_a_start_up_of_an_hour_is_handed_over_in_the_slots_that_ticks_go_on_with() -> None:
     slow = {"cpu": pool("cpu", max_nodes=60, time_to_ready_seconds=3600.0)}
     now = MONDAY + 26 * HOUR

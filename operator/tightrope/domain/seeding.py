@@ -111,8 +111,8 @@ def known_of(record: Record) -> Seeded | None:
 def lived(memory: ServiceMemory, record: Record, *, service: Service, pools: Pools, clock: Clock) -> dict[str, Shadows]:
     """The shadows of every variant whose capacity is believed, after the last two days of the record."""
     known = accounts.adopted(memory, service)
-    bound_by = accounts.binding(known)
     per_node = {v.name: pools[v.pool].room_per_node(v) for v in service.variants}
+    bound_by = {name: objective for name, objective in accounts.binding(known).items() if name in per_node}
     times = times_known(service, pools, memory)
     servers = servers_of(service, known, bound_by, infeasibilities(service, known, per_node), per_node, times, clock)
     seen = np.flatnonzero(~np.isnan(record.minutes))
