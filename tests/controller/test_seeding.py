@@ -110,7 +110,7 @@ async def test_living_through_it_stops_when_the_ticks_share_is_used_up_and_goes_
 async def test_prometheus_away_is_said_and_asked_again_later_and_later() -> None:
     metrics = FakeMetrics()
     one, metrics.down = seeding(metrics), "Prometheus at http://p refused the connection"
-    assert one.awaited("a", now=0.0) is None, "nobody asked for it yet"
+    assert one.unknown("a") is None, "nobody asked for it yet"
     times = []
     for tick in range(80):
         before = len(metrics.asked_pasts)
@@ -119,7 +119,7 @@ async def test_prometheus_away_is_said_and_asked_again_later_and_later() -> None
             times.append(tick * 15.0)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps == sorted(gaps) and gaps[0] >= 60.0 and gaps[-1] >= 2 * gaps[0]
-    assert "refused the connection" in (one.awaited("a", now=1200.0) or "")
+    assert "refused the connection" in (one.unknown("a") or "")
     metrics.down = None
     await ask(one, [wish("a")], 4000.0)
     await ask(one, [wish("a")], 4015.0)
@@ -131,10 +131,11 @@ async def test_it_is_awaited_for_an_hour_and_not_for_ever_and_not_where_nothing_
     one, metrics.down = seeding(metrics), "down"
     await ask(one, [wish("a")], 0.0)
     assert one.awaited("a", now=AWAITED_SECONDS - 1.0) and not one.awaited("a", now=AWAITED_SECONDS)
+    assert one.unknown("a"), "it is said for as long as it is so"
     none = seeding(metrics, length=0.0)
     metrics.asked_pasts.clear()
     await ask(none, [wish("a")], 0.0)
-    assert none.awaited("a", now=15.0) is None and not metrics.asked_pasts
+    assert none.unknown("a") is None and not none.awaited("a", now=15.0) and not metrics.asked_pasts
 
 
 async def test_nothing_is_asked_while_prometheus_answers_nothing_at_all() -> None:
@@ -170,7 +171,7 @@ async def test_after_a_restart_nothing_shrinks_until_the_past_has_been_lived_thr
     status = op.cluster.get("InferenceDeployment", "sentiment")["status"]
     assert op.cluster.replicas()["sentiment-cpu"] == 6
     assert status["decision"]["reason"] == past
-    assert status["past"] == "Its demand of the days before is not known: its history is being read."
+    assert status["past"] == "Covered by the standing rule: its history is being read."
     op.metrics.earlier_demand = refuse  # type: ignore[method-assign]
     op.start()
     op.metrics.past = {"nlp": [(op.clock.at - 60.0 * minute, 10.0) for minute in range(26 * 60, 0, -1)]}

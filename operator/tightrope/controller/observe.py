@@ -76,14 +76,15 @@ class WorkloadFacts:
 class ServiceFacts:
     """One service with its preset, and everything the cluster shows of it. Workloads and pods of a variant that the
     service no longer declares still serve it: they count in its demand, and have no state of their own.
-    `history_awaited` and `past_awaited` as in `Observation`."""
+    `history_awaited`, `past_unknown` and `past_awaited` as in `Observation`."""
 
     service: Service
     preset: str
     workloads: Sequence[WorkloadFacts] = ()
     pods: Sequence[PodFacts] = ()
     history_awaited: bool = False
-    past_awaited: str | None = None
+    past_unknown: str | None = None
+    past_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,7 @@ class _View:
             threshold_note=threshold_notes(reading, service),
             further_outcomes=found,
             history_awaited=self.facts.history_awaited,
+            past_unknown=self.facts.past_unknown,
             past_awaited=self.facts.past_awaited,
             gateway_demand=gateway,
         )

@@ -125,21 +125,22 @@ class Seeding:
             due.sort(key=lambda wish: (-self._since[wish.uid], -wish.cost_per_hour, wish.key))
             self._reading = asyncio.create_task(self._all(due[:SERVICES_A_TICK], now), name="seeding")
 
-    def awaited(self, uid: str, *, now: float) -> str | None:
-        """Why nothing is known yet of this service's past, as long as that is worth waiting for; else None."""
-        since = self._since.get(uid)
-        if self._length <= 0 or since is None or now - since >= AWAITED_SECONDS:
+    def unknown(self, uid: str) -> str | None:
+        """Why nothing is known yet of this service's past; None where it is, or where nothing is to be read."""
+        if self._length <= 0 or uid not in self._since:
             return None
         if self._failure is not None:
-            return f"its history could not be read ({self._failure}): it is tried again"
+            return f"its history could not be read ({self._failure}) and is tried again"
         return "its history is being read"
+
+    def awaited(self, uid: str, *, now: float) -> bool:
+        """Whether that is worth waiting for."""
+        return self.unknown(uid) is not None and now - self._since[uid] < AWAITED_SECONDS
 
     def reading(self, uid: str, *, now: float) -> bool:
         """Whether its past will be known so soon that nothing is said of the SLO's window before."""
         return (
-            self._failure is None
-            and self.awaited(uid, now=now) is not None
-            and now - self._since[uid] < SAYING_NOTHING_SECONDS
+            self._failure is None and self.unknown(uid) is not None and now - self._since[uid] < SAYING_NOTHING_SECONDS
         )
 
     def lived(self, memory: Memory, services: Mapping[str, Service], *, pools: Pools, moment: Moment) -> Memory:

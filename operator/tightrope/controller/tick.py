@@ -217,7 +217,8 @@ class Tick:
                 pods=seen.cluster[member.parsed.service.key].pods,
                 history_awaited=self._history.awaited(member.parsed.uid)
                 or (self._seeding is not None and self._seeding.reading(member.parsed.uid, now=seen.now)),
-                past_awaited=self._seeding.awaited(member.parsed.uid, now=seen.now) if self._seeding else None,
+                past_unknown=self._seeding.unknown(member.parsed.uid) if self._seeding else None,
+                past_awaited=self._seeding is not None and self._seeding.awaited(member.parsed.uid, now=seen.now),
             )
             for member in seen.roster.members
         ]

@@ -187,7 +187,7 @@ def decision_of(situation: Situation, proposal: Proposal, memory: ServiceMemory)
         further_budgets=budgets,
         beyond_replicas=accounts.beyond_replicas(memory.accounts),
         money_budget=proposal.money_budget,
-        past=explain.past_sentence(memory.seeded, situation.observation.past_awaited),
+        past=explain.past_sentence(memory.seeded, situation.observation.past_unknown),
         switching=bool(proposal.plan) and frozenset(running) != frozenset(proposal.plan) and service.mode is Mode.AUTO,
         blind=situation.blind,
         no_feasible_variant=explain.no_capacity_sentence(situation, ())

@@ -18,10 +18,10 @@ SHOWN_ALTERNATIVES = 3
 HOUR = 3600.0
 
 
-def past_sentence(seeded: Seeded | None, awaited: str | None) -> str | None:
+def past_sentence(seeded: Seeded | None, unknown: str | None) -> str | None:
     """What is known of the demand before the operator's start; None where nobody asked."""
     if seeded is None:
-        return None if awaited is None else f"Its demand of the days before is not known: {awaited}."
+        return None if unknown is None else f"Covered by the standing rule: {unknown}."
     if seeded.seconds <= 0.0:
         return "No history: covered by the standing rule."
     missing = f", of which {length(seeded.missing_seconds)} were missing" if seeded.missing_seconds >= HOUR / 60 else ""

@@ -113,7 +113,7 @@ class Observation:
     leading objective; `further_outcomes` and `further_history` by the others. `history_awaited` says that earlier
     stretches are still being read for the first time: nothing can be said of a window yet. `gateway_demand` is arrivals
     per second as whatever stands in front of the service counts them: known also while no pod is there to count.
-    `past_awaited` says why nothing is known yet of the days before, as long as that is worth waiting for.
+    `past_unknown` says why nothing is known yet of the days before, `past_awaited` whether that is worth waiting for.
     """
 
     at: float
@@ -131,7 +131,8 @@ class Observation:
     further_history: Mapping[Metric, tuple[tuple[float, float, Outcomes], ...]] = field(default_factory=dict)
     history_awaited: bool = False
     gateway_demand: Signal = field(default_factory=lambda: Missing(reason=NO_GATEWAY))
-    past_awaited: str | None = None
+    past_unknown: str | None = None
+    past_awaited: bool = False
 
     def judged_by(self, metric: Metric, service: Service) -> Outcomes | Missing:
         """What finished, as the service's objective of this metric judges it."""

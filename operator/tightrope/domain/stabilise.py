@@ -66,10 +66,9 @@ def re_entry(situation: Situation, proposal: Proposal) -> Proposal:
 
 def awaited_past(situation: Situation, proposal: Proposal) -> Proposal:
     """What one start knows is no reason to shrink what days have taught: it is worth minutes to read them first."""
-    awaited = situation.observation.past_awaited
-    if awaited is None or situation.memory.seeded is not None:
+    if not situation.observation.past_awaited or situation.memory.seeded is not None:
         return proposal
-    return no_descent(situation, proposal, Reason.HOLD_HISTORY, f"Hold: {awaited}.")
+    return no_descent(situation, proposal, Reason.HOLD_HISTORY, f"Hold: {situation.observation.past_unknown}.")
 
 
 def rollout(situation: Situation, proposal: Proposal) -> Proposal:
