@@ -21,7 +21,7 @@ PERSISTED = Persisted(
     last_switch_at=NOW - 3600,
     capacities={"cpu": LearnedCapacity(log_mean=3.2, log_sd=0.07)},
     time_to_ready_seconds={"cpu": 38.2},
-    back_offs={"gpu": BackOff(retry_at=NOW + 300, wait_seconds=240)},
+    back_offs={"gpu": BackOff(retry_at=NOW + 300, wait_seconds=240, taken_back=True)},
 )
 BELIEFS = {
     "cpu": VariantBelief(capacity=24.5, capacity_low=22.0, time_to_ready_seconds=38.2, cost_per_hour=0.085),

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import wire
 
 from tightrope.controller.facts import ClusterFacts, WorkloadRef, gather, index, selects
-from tightrope.controller.store import KINDS, OPTIONAL, Snapshot, trimmed
+from tightrope.controller.store import KINDS, OPTIONAL, Snapshot, Store, trimmed
 
 NOW = 1_800_000_000.0
 STARTED = "2027-01-15T07:59:00Z"  # a minute before NOW
@@ -213,3 +214,44 @@ def test_groups_roll_out_when_their_controller_says_so() -> None:
 def test_an_operator_that_does_not_watch_groups_says_what_to_set() -> None:
     assert "leaderWorkerSets.enabled" in of_groups(watched=KINDS).workloads["old"].facts.unavailable
     assert "there is no LeaderWorkerSet legacy" in of_groups().workloads["old"].facts.unavailable
+
+
+def going(reason: str, at: str = STARTED, status: str = "True") -> list[dict[str, Any]]:
+    return [{"type": "DisruptionTarget", "status": status, "reason": reason, "lastTransitionTime": at}]
+
+
+def taken_back_at(*pods: dict[str, Any]) -> float | None:
+    return seen(target(), *pods).workloads["old"].facts.taken_back_at
+
+
+@pytest.mark.parametrize(
+    "reason", ["EvictionByEvictionAPI", "DeletionByTaintManager", "DeletionByPodGC", "TerminationByKubelet"]
+)
+def test_a_pod_whose_node_goes_says_when(reason: str) -> None:
+    assert taken_back_at(pod(), pod("legacy-2", conditions=going(reason))) == NOW - 60
+
+
+def test_a_pod_that_ended_with_its_machine_still_tells_of_it_and_counts_as_none() -> None:
+    ended = pod(conditions=going("TerminationByKubelet"), phase="Failed")
+    assert taken_back_at(ended) == NOW - 60
+    assert not seen(target(), ended).pods
+
+
+def test_a_preempted_pod_and_one_of_another_workload_lost_no_node_here() -> None:
+    elsewhere = pod("other-1", conditions=going("DeletionByPodGC"), metadata={"labels": {"app": "other"}})
+    assert taken_back_at(pod(conditions=going("PreemptionByScheduler")), elsewhere) is None
+    assert taken_back_at(pod(conditions=going("DeletionByPodGC", status="False"))) is None
+
+
+def test_a_pod_that_is_gone_already_is_remembered_with_the_node_it_lost() -> None:
+    store = Store()
+    for uid, wire_object in {"d": target(), "p": pod(conditions=going("DeletionByPodGC"))}.items():
+        metadata = {"generation": 1, **wire_object["metadata"], "uid": uid, "resourceVersion": "1"}
+        store.put(wire_object["kind"], {**wire_object, "metadata": metadata})
+    store.remove("Pod", "p")
+    ref = WorkloadRef(variant="old", kind="Deployment", name="legacy", accelerator="nvidia.com/gpu", owned=False)
+    found = gather(
+        index(store.snapshot()), namespace="nlp", uid="service", refs=[ref], take_from=None, refused={}, now=NOW
+    )
+    assert found.workloads["old"].facts.taken_back_at == NOW - 60
+    assert not found.pods

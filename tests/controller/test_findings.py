@@ -1,12 +1,13 @@
 """What the conditions say of several objectives: which one is spent, and which errors no plan mends."""
 
+from dataclasses import replace
 from typing import Any
 
 import build
 
-from tightrope.controller.findings import metrics_healthy, slo_met
+from tightrope.controller.findings import capacity_available, metrics_healthy, slo_met
 from tightrope.domain.memory import Persisted
-from tightrope.domain.plan import BudgetState, Decision, Reason
+from tightrope.domain.plan import BudgetState, Decision, Reason, VariantBelief
 from tightrope.domain.spec import ErrorsObjective, LatencyObjective, Metric
 
 TTFT = LatencyObjective(threshold_seconds=0.5, percent=95.0, metric=Metric.TTFT)
@@ -67,3 +68,18 @@ def test_an_objective_that_is_unknown_is_said_by_metrics_healthy() -> None:
     seen = build.observation(0.0, 10.0, {})
     found = metrics_healthy(SERVICE, seen, decision(left(0.5), None, left(0.9), blind=blind))
     assert (found.status, found.reason, found.message) == ("False", "DataMissing", blind)
+
+
+def test_a_spot_pool_whose_nodes_were_taken_back_is_told_from_one_that_is_full() -> None:
+    belief = VariantBelief(
+        capacity=25.0, capacity_low=20.0, time_to_ready_seconds=20.0, cost_per_hour=0.2, retry_at=900.0
+    )
+    seen = build.observation(600.0, 10.0, {"cpu": build.state(1), "gpu": build.state(0)})
+    calm = decision(left(0.5), None, None)
+    found = {
+        back: capacity_available(seen, replace(calm, beliefs={"cpu": replace(belief, taken_back=back)}))
+        for back in (False, True)
+    }
+    assert (found[False].reason, found[True].reason) == ("PoolFull", "TakenBack")
+    assert found[True].status == "False"
+    assert "nodes of the spot pool of variant cpu were taken back" in found[True].message

@@ -398,13 +398,19 @@ def test_a_variants_state_is_what_the_cluster_shows() -> None:
         pod(C, ready=False, available=False, ready_since=None, unschedulable=True, created_at=NOW - 50),
         pod("sentiment-cpu-bcdfg-fffff", terminating=True),
     ]
-    cpu = workload(rolling_out=True, refused="exceeded quota", other_writer="kubectl", unavailable="no such pool")
+    cpu = workload(
+        rolling_out=True,
+        refused="exceeded quota",
+        other_writer="kubectl",
+        unavailable="no such pool",
+        taken_back_at=NOW,
+    )
     state = seen(facts(*pods, workloads=(cpu,)), snapshot({A: sample()})).variants["cpu"]
     assert (state.wanted, state.ready, state.pods) == (3, 1, 3)
     assert (state.unschedulable, state.unschedulable_since) == (1, NOW - 50)
     assert state.startup_seconds == (30.0, 12.0)
     assert (state.rolling_out, state.refused, state.other_writer) == (True, "exceeded quota", "kubectl")
-    assert state.unavailable == "no such pool"
+    assert (state.unavailable, state.taken_back_at) == ("no such pool", NOW)
 
 
 def test_a_pod_that_was_ready_before_it_was_created_says_nothing_of_the_time_to_ready() -> None:

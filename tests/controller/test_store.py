@@ -94,3 +94,15 @@ def test_only_our_own_annotations_are_kept(store: Store) -> None:
     wire["metadata"]["annotations"] = {"tightrope.dev/applied": "1", "kubectl.kubernetes.io/last-applied": "x" * 9999}
     store.put("Pod", wire)
     assert store.get("Pod", "u1")["metadata"]["annotations"] == {"tightrope.dev/applied": "1"}
+
+
+def test_a_pod_whose_node_went_is_kept_for_two_listings_and_others_are_not(store: Store) -> None:
+    going = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}
+    going["lastTransitionTime"] = "2027-01-15T07:59:00Z"
+    store.put("Pod", pod(uid="u1", status={"conditions": [going]}))
+    store.put("Pod", pod(uid="u2", name="q"))
+    for uid in ("u1", "u2"):
+        store.remove("Pod", uid)
+    for lost in (["u1"], ["u1"], []):
+        assert [one["metadata"]["uid"] for one in store.snapshot().lost_pods] == lost
+        store.reconcile("Pod", [], held_before=frozenset())

@@ -150,6 +150,7 @@ def test_nodes_that_are_taken_back_drain_within_the_notice_and_are_asked_for_ane
     spot.move(100.0)
 
     assert spot.wanted["cpu"] == 4
+    assert (spot.seen(99.0)["gpu"].taken_back_at, spot.seen(100.0)["cpu"].taken_back_at) == (None, 100.0)
     assert (spot.seen(100.0)["cpu"].ready, spot.seen(100.0)["cpu"].starting) == (2, 2)
     assert spot.price_per_hour == pytest.approx(0.20 * 6)
     lost = spot.move(105.0)

@@ -15,6 +15,7 @@ from tightrope.api.inferencedeployment import MAX_REPLICAS
 from tightrope.api.recommendation import comparison
 from tightrope.api.servicestatus import InferenceDeploymentStatus, VariantStatus
 from tightrope.domain.memory import BackOff, LearnedCapacity, Persisted
+from tightrope.domain.plan import Reason
 from tightrope.domain.spec import Service
 
 Value = TypeVar("Value")
@@ -64,7 +65,7 @@ def _back_off(variant: VariantStatus, now: float) -> BackOff | None:
     retry_at, wait = parse_time(variant.retry_at), _seconds(variant.back_off)
     if retry_at is None or wait is None or retry_at > now + _DAY:
         return None
-    return BackOff(retry_at=retry_at, wait_seconds=wait)
+    return BackOff(retry_at=retry_at, wait_seconds=wait, taken_back=variant.back_off_reason == Reason.TAKEN_BACK)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -53,6 +53,9 @@ class VariantStatus(Wire):
     )
     retry_at: Time | None = Field(None, description="When a pool that had no room is tried again.")
     back_off: Figure | None = Field(None, description="How long the wait for room was.")
+    back_off_reason: Figure | None = Field(
+        None, description="TakenBack where the wait is for nodes of a spot pool that were taken back."
+    )
     target_uid: Figure | None = Field(
         None, alias="targetUID", description="Which object the scaleTargetRef was found to be."
     )

@@ -174,6 +174,7 @@ def _learned(name: str, decision: Decision, belief: VariantBelief | None, old: V
     back_off = decision.persisted.back_offs.get(name)
     parts["retry_at"] = time_text(back_off.retry_at) if back_off else None
     parts["back_off"] = format_duration(round(back_off.wait_seconds)) if back_off else None
+    parts["back_off_reason"] = Reason.TAKEN_BACK.value if back_off and back_off.taken_back else None
     return parts
 
 

@@ -16,6 +16,7 @@ from tightrope.controller.manifests import SERVICE_UID_LABEL, VARIANT_LABEL
 from tightrope.controller.observe import PodFacts, WorkloadFacts
 from tightrope.controller.ownership import ReplicasRight, controller_uid, owner_in_words, replicas_right
 from tightrope.controller.store import Snapshot, Wire
+from tightrope.controller.takebacks import taken_back
 from tightrope.domain.spec import Resources
 
 
@@ -65,22 +66,36 @@ class ClusterFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """The store by what is asked of it: our pods by service and variant, all pods by namespace and by namespace and
-    label, Deployments by controlling uid. Built once a tick, so that no service has to look at another's pods."""
+    label, Deployments by controlling uid. Built once a tick, so that no service has to look at another's pods. `lost`
+    is the same of the pods that ended because their node went."""
 
     snapshot: Snapshot
     ours: Mapping[tuple[str, str], Sequence[Wire]] = field(default_factory=dict)
     pods: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
     labelled: Mapping[tuple[str, str, str], Sequence[Wire]] = field(default_factory=dict)
     controlled: Mapping[str, Sequence[Wire]] = field(default_factory=dict)
+    lost: "Index | None" = None
 
 
 def index(snapshot: Snapshot) -> Index:
+    controlled: dict[str, list[Wire]] = {}
+    for deployment in snapshot.all("Deployment"):
+        if (uid := controller_uid(deployment)) is not None:
+            controlled.setdefault(uid, []).append(deployment)
+    # What has ended is no pod of anybody's any more.
+    live: list[Wire] = []
+    ended = list(snapshot.lost_pods)
+    for pod in snapshot.all("Pod"):
+        (ended if pod["status"].get("phase") in ("Succeeded", "Failed") else live).append(pod)
+    lost = _of_pods(snapshot, [pod for pod in ended if taken_back(pod) is not None])
+    return replace(_of_pods(snapshot, live), controlled=controlled, lost=lost)
+
+
+def _of_pods(snapshot: Snapshot, chosen: Iterable[Wire]) -> Index:
     pods: dict[str, list[Wire]] = {}
     labelled: dict[tuple[str, str, str], list[Wire]] = {}
     ours: dict[tuple[str, str], list[Wire]] = {}
-    for pod in snapshot.all("Pod"):
-        if pod["status"].get("phase") in ("Succeeded", "Failed"):
-            continue  # what has ended is no pod of anybody's any more
+    for pod in chosen:
         labels = pod["metadata"].get("labels") or {}
         namespace = pod["metadata"]["namespace"]
         pods.setdefault(namespace, []).append(pod)
@@ -88,11 +103,7 @@ def index(snapshot: Snapshot) -> Index:
             labelled.setdefault((namespace, key, value), []).append(pod)
         if SERVICE_UID_LABEL in labels:
             ours.setdefault((labels[SERVICE_UID_LABEL], labels.get(VARIANT_LABEL, "")), []).append(pod)
-    controlled: dict[str, list[Wire]] = {}
-    for deployment in snapshot.all("Deployment"):
-        if (uid := controller_uid(deployment)) is not None:
-            controlled.setdefault(uid, []).append(deployment)
-    return Index(snapshot=snapshot, ours=ours, pods=pods, labelled=labelled, controlled=controlled)
+    return Index(snapshot=snapshot, ours=ours, pods=pods, labelled=labelled)
 
 
 def gather(
@@ -110,6 +121,7 @@ def gather(
     states = {ref.variant: _workload(found, namespace, uid, ref, take_from, refused) for ref in refs}
     pods = {variant: list(_pods_of(found, namespace, uid, state)) for variant, state in states.items()}
     names = {ref.name for ref in refs if ref.owned}
+    states = {variant: _with_losses(found, namespace, uid, state, pods[variant]) for variant, state in states.items()}
     return ClusterFacts(
         workloads={variant: _with_requests(state, pods[variant]) for variant, state in states.items()},
         pods=tuple(fact for variant, state in states.items() for fact in _replicas(pods[variant], state, now)),
@@ -287,6 +299,13 @@ def _pod(wire: Wire, state: WorkloadState, now: float) -> PodFacts:
         cpu_request_cores=requests.cpu_cores,
         gpu=requests.accelerators > 0,
     )
+
+
+def _with_losses(found: Index, namespace: str, uid: str, state: WorkloadState, pods: Sequence[Wire]) -> WorkloadState:
+    """When a node went last from under one of its pods, be it there still or gone."""
+    lost = _pods_of(found.lost, namespace, uid, state) if found.lost is not None else ()
+    times = [unix_seconds(at) for pod in (*pods, *lost) if (at := taken_back(pod)) is not None]
+    return replace(state, facts=replace(state.facts, taken_back_at=max(times))) if times else state
 
 
 def _with_requests(state: WorkloadState, pods: Sequence[Wire]) -> WorkloadState:

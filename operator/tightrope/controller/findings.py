@@ -68,6 +68,9 @@ def capacity_available(observation: Observation, decision: Decision) -> Finding:
             return said("CapacityAvailable", False, "Refused", f"pods of variant {name} are refused: {state.refused}")
     for name, belief in sorted(decision.beliefs.items()):
         if belief.retry_at is not None:
+            if belief.taken_back:
+                message = f"nodes of the spot pool of variant {name} were taken back"
+                return said("CapacityAvailable", False, "TakenBack", f"{message}; it is tried again later")
             stuck = observation.variants[name].unschedulable
             message = f"the pool of variant {name} has no room" + (f" for {stuck} of its pods" if stuck else "")
             return said("CapacityAvailable", False, "PoolFull", f"{message}; it is tried again later")

@@ -70,6 +70,7 @@ class WorkloadFacts:
     refused: str | None = None
     other_writer: str | None = None
     unavailable: str | None = None
+    taken_back_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +238,7 @@ class _View:
             other_writer=workload.other_writer if workload else None,
             unavailable=workload.unavailable if workload else None,
             further_outcomes=known,
+            taken_back_at=workload.taken_back_at if workload else None,
         )
 
     def serving_demand(self, reading: Reading) -> Signal:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from tightrope.controller import groups
 from tightrope.controller.ownership import replicas_writers
+from tightrope.controller.takebacks import taken_back
 
 Wire: TypeAlias = Mapping[str, Any]
 
@@ -43,10 +44,12 @@ class Repairs:
 
 
 class Snapshot:
-    """The store at one instant: later events do not change it."""
+    """The store at one instant: later events do not change it. `lost_pods` are gone, and were told before that their
+    node goes."""
 
-    def __init__(self, kinds: Mapping[str, Mapping[str, Wire]]) -> None:
+    def __init__(self, kinds: Mapping[str, Mapping[str, Wire]], lost_pods: Sequence[Wire] = ()) -> None:
         self._by_uid = kinds
+        self.lost_pods: Final = tuple(lost_pods)
         self._by_name = {
             kind: {
                 (wire["metadata"].get("namespace") or "", wire["metadata"]["name"]): wire for wire in objects.values()
@@ -76,6 +79,8 @@ class Store:
         self._gone: dict[str, set[str]] = {kind: set() for kind in kinds}
         self._gone_before: dict[str, set[str]] = {kind: set() for kind in kinds}
         self._listed: set[str] = set()
+        self._lost_pods: list[Wire] = []
+        self._lost_before: list[Wire] = []
 
     def put(self, kind: str, wire: Wire) -> bool:
         """Take an object as watched, listed or returned by a write; False if nothing newer was in it."""
@@ -89,7 +94,9 @@ class Store:
     def remove(self, kind: str, uid: str) -> None:
         """Take a deletion. Uids are never used again, so a late event cannot bring the object back."""
         self._gone[kind].add(uid)
-        self._objects[kind].pop(uid, None)
+        held = self._objects[kind].pop(uid, None)
+        if kind == "Pod" and held is not None and taken_back(held) is not None:
+            self._lost_pods.append(held)  # it may be gone before any tick has seen it go
 
     def get(self, kind: str, uid: str) -> Wire | None:
         return self._objects[kind].get(uid)
@@ -107,6 +114,8 @@ class Store:
         # Two listings are longer than any event is on its way: older deletions need not be remembered.
         self._gone_before[kind] = self._gone[kind]
         self._gone[kind] = set()
+        if kind == "Pod":
+            self._lost_before, self._lost_pods = self._lost_pods, []
         self._listed.add(kind)
         return Repairs(late=late, lost=len(lost))
 
@@ -116,7 +125,8 @@ class Store:
         return tuple(kind for kind in self.kinds if kind not in self._listed)
 
     def snapshot(self) -> Snapshot:
-        return Snapshot({kind: dict(objects) for kind, objects in self._objects.items()})
+        lost = (*self._lost_before, *self._lost_pods)
+        return Snapshot({kind: dict(objects) for kind, objects in self._objects.items()}, lost)
 
 
 def _newer(wire: Wire, held: Wire) -> bool:

@@ -241,6 +241,7 @@ def beliefs(situation: Situation) -> dict[str, VariantBelief]:
             infeasible=situation.infeasible.get(name) or only_bridges(situation, name),
             retry_at=back_off.retry_at if back_off is not None and situation.now < back_off.retry_at else None,
             bound_by=situation.bound_by[name].metric if name in situation.bound_by else None,
+            taken_back=name in situation.doubted,
         )
     return found
 

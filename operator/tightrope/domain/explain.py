@@ -155,6 +155,7 @@ LEADS: Mapping[Reason, str] = {
     Reason.SCHEDULED_MINIMUM: "At the minimum of a schedule",
     Reason.MONEY_BUDGET: "At the budget in money",
     Reason.FROM_ZERO: "From zero",
+    Reason.TAKEN_BACK: "Spot nodes were taken back",
 }
 
 

@@ -31,10 +31,16 @@ class LearnedCapacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackOff:
-    """A pool without room for this variant: not tried before `retry_at` (unix seconds); the next wait is longer."""
+    """A pool without room for this variant: not tried before `retry_at` (unix seconds); the next wait is longer.
+    `taken_back` says that nodes of the spot pool were taken back."""
 
     retry_at: float
     wait_seconds: float
+    taken_back: bool = False
+
+    @property
+    def since(self) -> float:
+        return self.retry_at - self.wait_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

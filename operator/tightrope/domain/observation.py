@@ -84,7 +84,8 @@ class VariantState:
     0..1 of what the pods requested (CPU) or of the device (GPU). `startup_seconds` are creation-to-ready times of
     pods now alive. `unschedulable_since` is the creation time of the oldest pod that no node can take, or None.
     `refused` is the API server's sentence when pods were refused (a quota), or None. `outcomes` are judged by the
-    leading objective, `further_outcomes` by the others; what is unknown is absent.
+    leading objective, `further_outcomes` by the others; what is unknown is absent. `taken_back_at` is when a node under
+    one of its pods was last said to go, None if that is not remembered.
     """
 
     wanted: int | None
@@ -101,6 +102,7 @@ class VariantState:
     other_writer: str | None = None
     unavailable: str | None = None
     further_outcomes: Mapping[Metric, Outcomes] = field(default_factory=dict)
+    taken_back_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

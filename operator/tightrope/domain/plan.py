@@ -41,6 +41,7 @@ class Reason(StrEnum):
     HOLD_AWAKE = "HoldAwake"
     QUALITY_BRIDGE = "QualityBridge"
     HOLD_HISTORY = "HoldHistory"
+    TAKEN_BACK = "TakenBack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ class VariantBelief:
 
     Capacities are requests per second per replica at the SLO: `capacity` is the posterior median,
     `capacity_low` the lower quantile that plans use; both None while unknown. `infeasible` says why the variant
-    cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again. `bound_by` is
+    cannot meet the SLO at any load. `retry_at` (unix seconds) is when a pool without room is tried again, or, if
+    `taken_back`, one whose nodes were. `bound_by` is
     the objective that leaves it this capacity; None while that is unknown. `cost_per_hour` is that of all nodes which
     its wanted replicas take, whole ones.
     """
@@ -79,6 +81,7 @@ class VariantBelief:
     infeasible: str | None = None
     retry_at: float | None = None
     bound_by: Metric | None = None
+    taken_back: bool = False
 
 
 class Pace(StrEnum):

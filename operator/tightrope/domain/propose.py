@@ -47,11 +47,8 @@ def propose(situation: Situation) -> Proposal:
     rest = zero.resting(situation)
     if rest is not None:
         return at_rest(situation, rest)
-    options = options_of(situation)
     at_risk = slo_at_risk(situation)
-    if at_risk is not None:
-        options = tuple(replace(option, demand=max(option.demand, at_risk.cover)) for option in options)
-    mixes = candidates(options, bounds_of(situation.service))
+    options, mixes = weighed(situation, at_risk)
     if not mixes:
         return without_capacities(situation)
     chosen, reason, why_not = choose(situation, mixes, options)
@@ -70,6 +67,23 @@ def propose(situation: Situation) -> Proposal:
         money_budget=explain.budget_sentence(situation, chosen, covered) if chosen.capped else None,
     )
     return utilisation_fallback(situation, proposal)
+
+
+def weighed(situation: Situation, at_risk: "AtRisk | None") -> tuple[tuple[Option, ...], tuple[Mix, ...]]:
+    """The variants with what may be planned of them, and every mix, best first. Replicas that start in a spot pool
+    whose nodes were taken back are counted on only where nothing else would carry the demand."""
+    bounds, options = bounds_of(situation.service), options_of(situation)
+    if at_risk is not None:
+        options = tuple(replace(option, demand=max(option.demand, at_risk.cover)) for option in options)
+    if situation.doubted:
+        sure = tuple(
+            replace(option, limit=min(option.limit, situation.doubted.get(option.name, option.limit)))
+            for option in options
+        )
+        mixes = candidates(sure, bounds)
+        if mixes and mixes[0].shortfall <= 0 and not (mixes[0].capped or mixes[0].over_budget):
+            return sure, mixes
+    return options, candidates(options, bounds)
 
 
 def at_rest(situation: Situation, why: str) -> Proposal:
@@ -162,11 +176,12 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     staying = [option for option in options if option.name in previous]
     stays = candidates(staying, bounds_of(situation.service))
     same_set = [mix for mix in stays if mix.variants == frozenset(previous)] or list(stays)
+    lacking = Reason.TAKEN_BACK if any(name in situation.doubted for name in previous) else Reason.NO_CAPACITY
     if not same_set:
-        return best, Reason.NO_CAPACITY, {}
+        return best, lacking, {}
     stay = same_set[0]
     if stay.shortfall > 0 and best.carries > stay.carries:
-        return best, Reason.NO_CAPACITY, {}
+        return best, lacking, {}
     objection = objection_to_switch(situation, stay, best)
     if objection is None:
         return best, Reason.CHEAPER_MIX, {}

@@ -46,7 +46,8 @@ class Situation:
     replica; `covered` is arrivals per second that must be carried if that variant is in the mix. `bound_by` is the
     objective that leaves a variant the least capacity. `scheduled` is the schedule that raises `min` now,
     `shares` what it may hold of pools that are too small for all services, `allowance` what it may cost of a budget
-    that is too small for all services of its namespace."""
+    that is too small for all services of its namespace. `doubted` are the replicas to count on where nodes were taken
+    back lately, if other pools carry the rest."""
 
     service: Service
     pools: Pools
@@ -67,6 +68,7 @@ class Situation:
     scheduled: schedules.InForce | None = None
     shares: Mapping[str, Share] = field(default_factory=dict)
     allowance: Allowance | None = None
+    doubted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
@@ -198,6 +200,7 @@ def situated(
         covered=covered_demands(service, forecasts, memory, observation, clock),
         bound_by=learned.bound_by,
         scheduled=learned.scheduled,
+        doubted=capacity_room.doubted(service, observation, learned.back_offs, clock.now),
     )
 
 

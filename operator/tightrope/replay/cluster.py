@@ -58,6 +58,7 @@ class Cluster:
         self._billed = 0.0
         self._now, self._begun = -math.inf, False
         self._refused: set[str] = set()
+        self._taken_back: dict[str, float] = {}
         self._reclaims = np.random.default_rng([seed, 2])
         self._finishes = {name: assumptions.saturation(name) for name in assumptions.servers}
         self._per_node = {v.name: pools[v.pool].replicas_per_node(v.requests) for v in service.variants}
@@ -114,6 +115,7 @@ class Cluster:
                 pending=len(pending),
                 pending_since=min(pending, default=None),
                 startup_seconds=tuple(pod.ready_at - pod.created for pod in ready if pod.ready_at > 0),
+                taken_back_at=self._taken_back.get(variant.name),
             )
         return found
 
@@ -193,6 +195,7 @@ class Cluster:
         for pod in [pod for pod in self._pods if pod.node is not None and math.isfinite(pod.node.gone_at)]:
             if pod.stopped is None:
                 pod.stopped = event.at
+                self._taken_back[pod.variant] = event.at
                 self._create(pod.variant, event.at)
 
     def _create(self, variant: str, now: float) -> None:

@@ -117,7 +117,8 @@ class VariantProfile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantSeen:
     """One variant now: replicas asked for, ready, not ready yet, and of those the ones that no node can take, since
-    `pending_since`. `startup_seconds` is how long each of those now ready took from creation to ready."""
+    `pending_since`. `startup_seconds` is how long each of those now ready took from creation to ready.
+    `taken_back_at` is when a node under one of them was last said to go."""
 
     wanted: int
     ready: int
@@ -125,6 +126,7 @@ class VariantSeen:
     pending: int = 0
     pending_since: float | None = None
     startup_seconds: tuple[float, ...] = ()
+    taken_back_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,7 @@ def state(seat: Seat, name: str, epoch: float, service: Service) -> VariantState
         unschedulable=variant.pending,
         startup_seconds=variant.startup_seconds,
         further_outcomes={metric: seen for metric, seen in further.items() if seen is not None},
+        taken_back_at=None if variant.taken_back_at is None else epoch + variant.taken_back_at,
     )
 
 
