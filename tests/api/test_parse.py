@@ -126,6 +126,11 @@ def test_the_budget_policy_is_balanced_unless_the_spec_says_otherwise() -> None:
         parse_service(service_wire(spec__slo__budgetPolicy="Careless"))
 
 
+def test_how_much_may_stand_on_spot_is_read_and_unlimited_by_default() -> None:
+    assert parse_service(service_wire(spec__spot={"maxPercent": 50})).service.spot_share == 0.5
+    assert parse_service(service_wire()).service.spot_share == 1.0
+
+
 def test_the_quality_of_variants_and_its_floor_are_read() -> None:
     wire = service_wire(spec__quality={"min": 0.98, "bridgeMin": 0.95})
     for variant in wire["spec"]["variants"]:

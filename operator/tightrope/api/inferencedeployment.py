@@ -266,6 +266,19 @@ class Quality(Wire):
     )
 
 
+class Spot(Wire):
+    """How much may stand on nodes that can be taken back."""
+
+    max_percent: float = Field(
+        ge=0,
+        le=100,
+        description=(
+            "The most of a plan's replicas, in percent and rounded down, that stand in pools of capacityType spot. "
+            "More do only where no other pool has room for what the objective needs."
+        ),
+    )
+
+
 class Budget(Wire):
     """What the service may cost."""
 
@@ -350,6 +363,7 @@ class InferenceDeploymentSpec(Wire):
         ),
     )
     quality: Quality | None = Field(None, description="How good answers must be.")
+    spot: Spot | None = Field(None, description="How much may stand on spot nodes; no limit if absent.")
     budget: Budget | None = Field(None, description="What the service may cost.")
     behavior: Behavior = Field(Behavior(), description="How calm the service is kept.")
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -157,6 +157,7 @@ def _service(
         priority=spec.priority,
         min_quality=spec.quality.min if spec.quality else None,
         bridge_quality=spec.quality.bridge_min if spec.quality else None,
+        spot_share=spec.spot.max_percent / 100.0 if spec.spot else 1.0,
         budget_per_hour=float(spec.budget.per_hour) if spec.budget else None,
     )
     status = read_status(wire.get("status") or {})

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tightrope.domain.spec import Pool
+from tightrope.domain.spec import CapacityType, Pool
 
 NO_LIMIT = math.inf
 
@@ -33,6 +33,10 @@ class Option:
     running: int = 0
 
     @property
+    def on_spot(self) -> bool:
+        return self.pool.capacity_type is CapacityType.SPOT
+
+    @property
     def cost_per_replica_hour(self) -> float:
         return self.pool.price_per_node_hour / (self.per_node or 1)
 
@@ -46,7 +50,7 @@ class Mix:
     """A candidate plan: replicas per variant (positive only), its cost per hour, and the demand it falls short of.
     `marginal_per_hour` is the part of the cost that is saved without it, which decides: reserved nodes are paid anyway.
     `capped` says that a budget made it smaller, `over_budget` that it costs more all the same, since fewer are not
-    allowed."""
+    allowed. `beyond_spot` replicas are more in spot pools than was asked for."""
 
     replicas: Mapping[str, int]
     cost_per_hour: float
@@ -55,6 +59,7 @@ class Mix:
     marginal_per_hour: float
     capped: bool = False
     over_budget: bool = False
+    beyond_spot: int = 0
 
     @property
     def variants(self) -> frozenset[str]:
@@ -67,16 +72,22 @@ class Mix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Over all variants of a mix: replicas, and what their nodes may cost an hour. The budget gives way to `least`."""
+    """Over all variants of a mix: replicas, and what their nodes may cost an hour. The budget gives way to `least`.
+    `spot_share` (0..1) of the replicas may stand in spot pools; it gives way to the demand, where others are full."""
 
     least: int
     most: int
     budget_per_hour: float = NO_LIMIT
+    spot_share: float = 1.0
+
+    def on_spot(self, replicas: int) -> int:
+        """How many of so many replicas may stand in spot pools."""
+        return math.floor(self.spot_share * replicas + 1e-9)
 
 
 def candidates(options: Sequence[Option], bounds: Bounds) -> tuple[Mix, ...]:
-    """Every undominated mix, best first: those that carry the demand by cost, then the rest by what they carry, those
-    over the budget last."""
+    """Every undominated mix, best first: those that carry the demand by what they have too much on spot and by cost,
+    then the rest by what they carry, those over the budget last."""
     mixes: dict[tuple[tuple[str, int], ...], Mix] = {}
     for binding in options:
         together = [option for option in options if option.capacity >= binding.capacity]
@@ -87,12 +98,12 @@ def candidates(options: Sequence[Option], bounds: Bounds) -> tuple[Mix, ...]:
     return tuple(sorted(mixes.values(), key=preference))
 
 
-def preference(mix: Mix) -> tuple[float, bool, float, float, float, int, tuple[tuple[str, int], ...]]:
+def preference(mix: Mix) -> tuple[float, bool, float, int, float, float, int, tuple[tuple[str, int], ...]]:
     """Order of choice; the last keys make it independent of the order in which variants are listed."""
     short, over = mix.shortfall > 0, mix.cost_per_hour if mix.over_budget else 0.0
     names = tuple(sorted(mix.replicas.items()))
     money = (mix.marginal_per_hour, mix.cost_per_hour)
-    return (over, short, -mix.carries if short else 0.0, *money, mix.total, names)
+    return (over, short, -mix.carries if short else 0.0, mix.beyond_spot, *money, mix.total, names)
 
 
 def filled(group: Sequence[Option], bounds: Bounds) -> Mix | None:
@@ -107,26 +118,33 @@ def filled(group: Sequence[Option], bounds: Bounds) -> Mix | None:
     demand = max(option.demand for option in open_options)
     needed = min(max(replicas_for(demand, capacity), bounds.least, 1), bounds.most)
     by_name = {option.name: option for option in open_options}
-    whole = priced(spread(open_options, needed), by_name, demand)
+    whole = priced(spread(open_options, needed, bounds), by_name, demand, bounds)
     if whole.cost_per_hour <= bounds.budget_per_hour:
         return whole
     running = sum(option.running for option in open_options)
     kept = min(max(running, bounds.least, 1), needed)
     for count in range(needed - 1, kept - 1, -1):
-        mix = priced(spread(open_options, count), by_name, demand)
+        mix = priced(spread(open_options, count, bounds), by_name, demand, bounds)
         if mix.cost_per_hour <= bounds.budget_per_hour:
             return replace(mix, capped=True)
-    mix = priced(spread(open_options, kept), by_name, demand)
+    mix = priced(spread(open_options, kept, bounds), by_name, demand, bounds)
     return replace(mix, capped=kept < needed, over_budget=kept > running)
 
 
-def spread(options: Sequence[Option], needed: int) -> dict[str, int]:
-    """So many replicas on these variants, the cheapest first, as far as there is room."""
+def spread(options: Sequence[Option], needed: int, bounds: Bounds) -> dict[str, int]:
+    """So many replicas on these variants, the cheapest first, as far as there is room: on spot no more than may be,
+    and then, where the others have no room for the rest, all the same."""
     replicas: dict[str, int] = {}
-    for option in sorted(options, key=replica_price):
-        share = min(option.limit, needed - sum(replicas.values()))
-        if share > 0:
-            replicas[option.name] = share
+    left_on_spot = bounds.on_spot(needed)
+    for within in (True, False):
+        for option in sorted(options, key=replica_price):
+            held = replicas.get(option.name, 0)
+            share = min(option.limit - held, needed - sum(replicas.values()))
+            if within and option.on_spot:
+                share = min(share, left_on_spot)
+                left_on_spot -= max(share, 0)
+            if share > 0:
+                replicas[option.name] = held + share
     return replicas
 
 
@@ -140,9 +158,12 @@ def replicas_for(demand: float, capacity: float) -> int:
     return math.ceil(demand / capacity - 1e-9)
 
 
-def priced(replicas: Mapping[str, int], options: Mapping[str, Option], demand: float) -> Mix:
+def priced(
+    replicas: Mapping[str, int], options: Mapping[str, Option], demand: float, bounds: Bounds | None = None
+) -> Mix:
     """The mix with what it costs and what it carries under an even split."""
     used = [options[name] for name in replicas]
+    on_spot = sum(count for name, count in replicas.items() if options[name].on_spot)
     carries = sum(replicas.values()) * min((option.capacity for option in used), default=0.0)
     return Mix(
         replicas=dict(replicas),
@@ -153,6 +174,7 @@ def priced(replicas: Mapping[str, int], options: Mapping[str, Option], demand: f
             nodes(options[name], count) * options[name].pool.marginal_price_per_node_hour
             for name, count in replicas.items()
         ),
+        beyond_spot=max(on_spot - bounds.on_spot(sum(replicas.values())), 0) if bounds is not None else 0,
     )
 
 

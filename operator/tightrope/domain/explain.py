@@ -156,6 +156,7 @@ LEADS: Mapping[Reason, str] = {
     Reason.MONEY_BUDGET: "At the budget in money",
     Reason.FROM_ZERO: "From zero",
     Reason.TAKEN_BACK: "Spot nodes were taken back",
+    Reason.SPOT_SHARE: "Less on spot, as spot.maxPercent asks",
 }
 
 
@@ -204,6 +205,8 @@ def objection(mix: Mix, chosen: Mix, why_not: Mapping[str, str]) -> str:
         return stated
     if mix.shortfall > 0:
         return f"carries {mix.carries:.1f}/s, {mix.shortfall:.1f}/s short"
+    if mix.beyond_spot > chosen.beyond_spot:
+        return f"{mix.beyond_spot} replicas more on spot than spot.maxPercent allows"
     if mix.marginal_per_hour > chosen.marginal_per_hour:
         paid = ", since reserved nodes are paid for in any case" if has_paid(mix) or has_paid(chosen) else ""
         return f"dearer by {mix.marginal_per_hour - chosen.marginal_per_hour:.2f}/h{paid}"

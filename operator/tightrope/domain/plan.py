@@ -42,6 +42,7 @@ class Reason(StrEnum):
     QUALITY_BRIDGE = "QualityBridge"
     HOLD_HISTORY = "HoldHistory"
     TAKEN_BACK = "TakenBack"
+    SPOT_SHARE = "SpotShare"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,12 @@ def options_of(situation: Situation) -> tuple[Option, ...]:
 def bounds_of(service: Service) -> Bounds:
     """What a plan of this service may be."""
     budget = NO_LIMIT if service.budget_per_hour is None else service.budget_per_hour
-    return Bounds(least=service.min_replicas, most=service.max_replicas, budget_per_hour=budget)
+    return Bounds(
+        least=service.min_replicas,
+        most=service.max_replicas,
+        budget_per_hour=budget,
+        spot_share=service.spot_share,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +187,8 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     stay = same_set[0]
     if stay.shortfall > 0 and best.carries > stay.carries:
         return best, lacking, {}
+    if stay.beyond_spot > best.beyond_spot:
+        return best, Reason.SPOT_SHARE, {}
     objection = objection_to_switch(situation, stay, best)
     if objection is None:
         return best, Reason.CHEAPER_MIX, {}

@@ -191,7 +191,8 @@ class Service:
     `further_objectives` must hold as well; no two objectives are about the same metric. `budget_per_hour` is in the
     currency of its pools; None for no limit. Of services that share a short pool those of a higher `priority` grow
     first. Variants under `min_quality` are never chosen; None for no such floor. Those of
-    `bridge_quality` and more may bridge the time until a better one is ready.
+    `bridge_quality` and more may bridge the time until a better one is ready. Of a plan's replicas no more than
+    `spot_share` (0..1) stand in spot pools, as long as others can carry the rest.
     """
 
     key: ServiceKey
@@ -210,6 +211,7 @@ class Service:
     priority: int = 0
     min_quality: float | None = None
     bridge_quality: float | None = None
+    spot_share: float = 1.0
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
