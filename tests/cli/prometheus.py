@@ -40,17 +40,21 @@ class Pod:
 
 
 class Prometheus:
-    """`pods` by namespace and name; `broken` is what it answers instead, if anything."""
+    """`pods` by namespace and name; `broken` is what it answers instead, if anything. `ranged` are those of the
+    `queries` that asked for the past."""
 
     def __init__(self) -> None:
         self.pods: dict[tuple[str, str], Pod] = {}
         self.broken: tuple[int, Any] | None = None
         self.queries: list[str] = []
+        self.ranged: list[str] = []
         self.url = ""
 
     def answer(self, asked: Parameters) -> tuple[int, Any]:
         query = asked["query"][0]
         self.queries.append(query)
+        if "start" in asked:
+            self.ranged.append(query)
         if self.broken:
             return self.broken
         kind = "matrix" if "start" in asked else "vector"

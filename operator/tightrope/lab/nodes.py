@@ -14,6 +14,7 @@ from tightrope.lab.errors import LabError
 POOL_LABEL: Final = "tightrope.dev/pool"
 GPU: Final = "nvidia.com/gpu"
 PODS_PER_NODE: Final = 110
+DISK: Final = "100Gi"
 
 Resources = Mapping[str, Decimal]
 _SUFFIXES: Final = {
@@ -70,7 +71,7 @@ class NodePool:
         return (*gpu, *self.taints)
 
     def capacity(self) -> dict[str, str]:
-        offered = {"cpu": self.cpu, "memory": self.memory, "pods": str(PODS_PER_NODE)}
+        offered = {"cpu": self.cpu, "memory": self.memory, "ephemeral-storage": DISK, "pods": str(PODS_PER_NODE)}
         return {**offered, GPU: str(self.accelerators)} if self.accelerators else offered
 
 
