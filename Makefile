@@ -46,8 +46,8 @@ test-fast: $(STAMP) ## What needs no lab, on every core
 
 test: check programs ## Everything, on the real control plane
 	@$(BIN)/pytest -q -n auto -m 'not lab'
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m lab --ignore tests/image
-	@$(BIN)/pytest -q -m lab tests/image
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m lab --ignore tests/image --ignore tests/lab/test_demo.py
+	@$(BIN)/pytest -q -m lab tests/lab/test_demo.py tests/image
 
 bench: programs ## Timings: the data plane, a replay, the decision, 10,000 services on the lab (SERVICES=1000: fewer)
 	@$(BIN)/python -m tightrope.replay.bench
