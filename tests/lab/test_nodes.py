@@ -55,7 +55,13 @@ def test_a_gpu_node_is_labelled_tainted_and_offers_what_the_pool_says() -> None:
         {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
         {"key": "team", "value": "nlp", "effect": "NoSchedule"},
     ]
-    assert node["status"]["allocatable"] == {"cpu": "8", "memory": "32Gi", "pods": "110", "nvidia.com/gpu": "2"}
+    assert node["status"]["allocatable"] == {
+        "cpu": "8",
+        "memory": "32Gi",
+        "ephemeral-storage": "100Gi",
+        "pods": "110",
+        "nvidia.com/gpu": "2",
+    }
 
 
 def test_a_cpu_node_has_no_taint_and_no_gpu() -> None:
