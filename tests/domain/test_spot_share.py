@@ -64,15 +64,18 @@ def test_losing_all_spot_leaves_the_rest_that_was_asked_for(
     assert mixes[0].beyond_spot == 0 or not within
 
 
-def decided(share: float, *, wanted: dict[str, int], plan: dict[str, int] | None = None) -> Decision:
+def decided(
+    share: float, *, wanted: dict[str, int], plan: dict[str, int] | None = None, rolling_out: bool = False
+) -> Decision:
     """The decision of a service with the same server on spot and on lasting nodes, settled for a long time."""
     one = build.service(variants=(build.variant("spot"), build.variant("cpu")), spot_share=share)
     before = plan or {name: count for name, count in wanted.items() if count}
     memory = ServiceMemory(persisted=Persisted(plan=before), healthy_since=0.0)
+    states = {name: build.state(count, rolling_out=rolling_out) for name, count in wanted.items()}
     decisions, _ = decide(
         services=[one],
         pools=POOLS,
-        observations={one.key: build.observation(NOW, 90.0, {n: build.state(c) for n, c in wanted.items()})},
+        observations={one.key: build.observation(NOW, 90.0, states)},
         memory=Memory(services={one.key: memory}),
         now=NOW,
         tick_seconds=15.0,
@@ -97,6 +100,13 @@ def test_where_nothing_must_stay_the_reason_is_the_share() -> None:
 
     assert decision.reason is Reason.SPOT_SHARE
     assert decision.message.startswith("Less on spot, as spot.maxPercent asks: ")
+
+
+def test_a_share_that_can_wait_waits_for_a_rollout() -> None:
+    decision = decided(0.5, wanted={"spot": 6, "cpu": 0}, rolling_out=True)
+
+    assert set(decision.plan) == {"spot"}
+    assert any("a rollout is in flight" in one.why_not for one in decision.alternatives)
 
 
 def test_without_a_share_the_cheapest_stands() -> None:

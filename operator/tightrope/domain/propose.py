@@ -187,17 +187,17 @@ def choose(situation: Situation, mixes: Sequence[Mix], options: Sequence[Option]
     stay = same_set[0]
     if stay.shortfall > 0 and best.carries > stay.carries:
         return best, lacking, {}
-    if stay.beyond_spot > best.beyond_spot:
+    objection = too_early_to_switch(situation, best)
+    if objection is None and stay.beyond_spot > best.beyond_spot:
         return best, Reason.SPOT_SHARE, {}
-    objection = objection_to_switch(situation, stay, best)
+    objection = objection or too_dear_to_switch(situation, stay, best)
     if objection is None:
         return best, Reason.CHEAPER_MIX, {}
     return stay, Reason.STEADY, {explain.mix_label(best.replicas): objection}
 
 
-def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | None:
-    """Why the cheaper mix is not switched to now; None if nothing speaks against it. Checked in this order because
-    the first are about not knowing, the later about money."""
+def too_early_to_switch(situation: Situation, best: Mix) -> str | None:
+    """Why no switch that can wait begins now, whatever it is worth; None if nothing speaks against it."""
     behavior, service = situation.service.behavior, situation.service
     if situation.blind:
         return "data is missing, and a switch ends with a descent"
@@ -216,6 +216,12 @@ def objection_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | Non
     last = situation.memory.persisted.last_switch_at
     if last is not None and situation.now - last < behavior.switch_min_dwell_seconds:
         return f"the last switch was {situation.now - last:.0f}s ago, under minDwell"
+    return None
+
+
+def too_dear_to_switch(situation: Situation, stay: Mix, best: Mix) -> str | None:
+    """Why the cheaper mix does not save enough; None if it does."""
+    behavior = situation.service.behavior
     savings = stay.marginal_per_hour - best.marginal_per_hour
     if savings < stay.marginal_per_hour * behavior.switch_min_savings_percent / 100.0 or savings <= 0:
         return f"saves {explain.money(savings, situation)}, under minSavingsPercent"
