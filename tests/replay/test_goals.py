@@ -6,6 +6,7 @@ import build
 import pytest
 from replay.cases import case, llm_case, told
 
+from tightrope.dataplane.tokens import TokenMix
 from tightrope.domain.spec import CapacityPrior, ErrorsObjective, LatencyObjective, Metric
 from tightrope.replay.goals import was_held
 from tightrope.replay.policies.tightrope import KIND, observation
@@ -89,9 +90,53 @@ def test_our_policy_holds_the_objective_that_binds() -> None:
     assert bound.cost > plain.cost
 
 
-def test_a_replay_that_is_not_led_by_whole_answers_is_refused_with_what_to_write() -> None:
-    with pytest.raises(ReplayError, match="write an objective of metric latency first"):
-        scored(2.0, service=replace(CHAT, objective=TTFT, further_objectives=()))
+@pytest.mark.parametrize("leads", [TTFT, ITL], ids=["ttft", "itl"])
+def test_any_objective_with_a_threshold_may_lead(leads: LatencyObjective) -> None:
+    """Leading or beside, the same requests are good."""
+    led = scored(5.0, service=replace(CHAT, objective=leads, further_objectives=(LATENCY,)))
+    beside = scored(5.0, service=replace(CHAT, objective=LATENCY, further_objectives=(leads,)))
+    assert led.attainment == pytest.approx(
+        beside.further[leads.metric]["good"] / beside.further[leads.metric]["counted"]
+    )
+    assert led.further["latency"]["good"] == beside.good
+    assert led.requests == beside.requests
+
+
+def test_answers_of_one_token_neither_meet_nor_miss_an_objective_of_gaps() -> None:
+    short = TokenMix(mean_input_tokens=200.0, cv_input=0.8, mean_output_tokens=2.0, cv_output=1.0)
+    score = scored(2.0, service=replace(CHAT, objective=ITL, further_objectives=()), lengths=short)
+    assert score.attainment is not None and score.attainment > 0.9
+    assert score.good < score.requests / 2
+
+
+def test_latency_as_peers_see_it_is_of_what_the_leading_objective_is_about() -> None:
+    seen: dict[Metric, float | None] = {}
+    for one in (LATENCY, TTFT, ITL):
+
+        def ask(seat: Seat, metric: Metric = one.metric) -> dict[str, int]:
+            seen[metric] = seat.metrics.mean_latency(60.0)
+            return {"cpu": 1}
+
+        case_of_one = llm_case([(0.0, 3.0)], seconds=600.0, service=replace(CHAT, objective=one, further_objectives=()))
+        play(case_of_one, told(ask)[0], knobs={}, variants=("cpu",))
+    whole, first, between = (seen[metric] or 0.0 for metric in (Metric.LATENCY, Metric.TTFT, Metric.ITL))
+    assert 0.02 < between < first < whole
+    assert whole == pytest.approx(first + 49 * between, rel=0.35)
+
+
+@pytest.mark.parametrize("leads", [TTFT, ITL], ids=["ttft", "itl"])
+def test_our_policy_holds_whichever_leads(leads: LatencyObjective) -> None:
+    service = replace(CHAT, objective=replace(leads, threshold_seconds=1.0 if leads is TTFT else 0.03),
+        further_objectives=(), variants=tuple(build.variant(name) for name in STATED))  # fmt: skip
+    day = [(0.0, 10.0), (7200.0, 20.0), (14_400.0, 10.0)]
+    assert play(llm_case(day, seconds=14_400.0, service=service), KIND, knobs={}, variants=("cpu", "gpu")).score.met
+
+
+def test_servers_that_answer_at_once_have_no_gaps_to_hold() -> None:
+    with pytest.raises(ReplayError, match=r"begins with itl.*describe it with kind: llm"):
+        itl = build.service(objective=ITL)
+        play(case([(0.0, 15.0)], seconds=600.0, service=itl), told(lambda seat: {"cpu": 1})[0], knobs={},
+            variants=("cpu",))  # fmt: skip
 
 
 def test_servers_without_tokens_answer_their_first_token_with_the_rest() -> None:

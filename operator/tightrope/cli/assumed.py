@@ -15,6 +15,7 @@ from tightrope.domain.spec import Pools, Service
 from tightrope.replay.assumptions import Assumptions
 from tightrope.replay.demand import Demand
 from tightrope.replay.events import NO_EVENTS
+from tightrope.replay.goals import goals_of
 from tightrope.replay.inputs.events import read_events
 from tightrope.replay.inputs.lengths import length
 from tightrope.replay.inputs.servers import Described, read_servers
@@ -103,7 +104,7 @@ def _measured(model: ServerModel | LlmModel, lengths: Lengths | None, service: S
     if isinstance(model, ServerModel):
         return capacity(model, threshold_seconds=seconds, percent=percent)
     assert lengths is not None
-    return llm_capacity(model, lengths, threshold_seconds=seconds, percent=percent)
+    return llm_capacity(model, lengths, goal=goals_of(service)[service.objective.metric], percent=percent)
 
 
 def _length(option: str, text: str, *, least: float, most: float = _DAY) -> float:

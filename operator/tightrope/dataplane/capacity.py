@@ -4,7 +4,7 @@ A replay asks for every variant whose server is described, the lab for every var
 then rests on the server as it works, and not on a capacity that somebody states or has learned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Final
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from tightrope.dataplane.arrivals import RandomArrivals
 from tightrope.dataplane.curve import RateCurve
+from tightrope.dataplane.goals import Goal, Quantity
 from tightrope.dataplane.llm import LlmServer
 from tightrope.dataplane.llm_model import LlmModel
+from tightrope.dataplane.llm_outcomes import LlmOutcomes
 from tightrope.dataplane.outcomes import Floats
 from tightrope.dataplane.server_model import ServerModel
 from tightrope.dataplane.servers import Server
@@ -38,13 +40,13 @@ def capacity(model: ServerModel, *, threshold_seconds: float, percent: float) ->
 
 
 @lru_cache(maxsize=64)  # several demands of a comparison have the same lengths
-def llm_capacity(model: LlmModel, lengths: Lengths, *, threshold_seconds: float, percent: float) -> float:
-    """The same for a server of a language model, with requests of these lengths in no order. What is held against the
-    threshold is the time of the whole answer."""
+def llm_capacity(model: LlmModel, lengths: Lengths, *, goal: Goal, percent: float) -> float:
+    """The same for a server of a language model, with requests of these lengths in no order: of those that count for
+    the goal, `percent` meet it."""
     mixed = lengths.shuffled()
 
     def within(rate: float) -> bool:
-        return llm_good_fraction(model, mixed, rate, threshold_seconds) * 100 >= percent
+        return llm_good_fraction(model, mixed, rate, goal) * 100 >= percent
 
     return _largest(within, saturation=model.saturation(mixed.averages()))
 
@@ -60,15 +62,24 @@ def good_fraction(model: ServerModel, rate: float, threshold_seconds: float) -> 
     return _good(serve, rate, threshold_seconds)
 
 
-def llm_good_fraction(model: LlmModel, lengths: Lengths, rate: float, threshold_seconds: float) -> float:
-    """The same of requests with these lengths."""
+def llm_good_fraction(model: LlmModel, lengths: Lengths, rate: float, goal: Goal) -> float:
+    """Of the requests with these lengths that count for the goal, the fraction that meets it."""
     server, tokens = LlmServer(model), lengths.stream(seed=_SERVER_SEED)
 
     def serve(arrivals: Floats, until: float) -> Floats:
         ended = server.advance(tokens.of(arrivals), until)
-        return np.where(ended.finished, ended.end_to_end, np.nan)
+        taken = _TAKEN[goal.quantity](ended)
+        counted = ~(ended.finished & np.isnan(taken))
+        return np.where(ended.finished, taken, np.nan)[counted]
 
-    return _good(serve, rate, threshold_seconds)
+    return _good(serve, rate, goal.threshold_seconds)
+
+
+_TAKEN: Final[Mapping[Quantity, Callable[[LlmOutcomes], Floats]]] = {
+    Quantity.LATENCY: lambda ended: ended.end_to_end,
+    Quantity.FIRST_TOKEN: lambda ended: ended.first_token,
+    Quantity.INTER_TOKEN: lambda ended: ended.inter_token,
+}
 
 
 def _largest(within: Callable[[float], bool], *, saturation: float) -> float:

@@ -126,7 +126,7 @@ def tallied(
     kept: Floats,
     buckets: Floats,
 ) -> None:
-    """As `kernels.tallied`, with tokens."""
+    """As `kernels.tallied`, with tokens; the latencies are those of the first goal's quantity."""
     for place in range(count):
         one: Any = ended[place]
         row = group[one.pod]
@@ -141,10 +141,11 @@ def tallied(
                 kept[row, goal, 1] += 1.0
         if not finished:
             continue
-        latency = measured(one, 0)
         sums[row, SUM_FINISHED] += 1.0
-        sums[row, SUM_LATENCY] += latency
         sums[row, SUM_WAITED] += one.wait
         sums[row, SUM_INPUTS] += one.inputs
         sums[row, SUM_OUTPUTS] += one.tokens
-        buckets[row, np.searchsorted(bounds, latency)] += 1.0
+        led = measured(one, quantities[0])
+        if not math.isnan(led):
+            sums[row, SUM_LATENCY] += led
+            buckets[row, np.searchsorted(bounds, led)] += 1.0

@@ -72,6 +72,24 @@ class LlmModel:
         """How long so many requests take that are inside together, from the first prefill to the last token."""
         return sequences * self._share_seconds(float(sequences), lengths)
 
+    def first_token_seconds(self, sequences: int, lengths: TokenAverages) -> float:
+        """How long a request that is let in takes to its first token with so many inside, itself one of them: half a
+        step is left to wait for on average, then comes its input, in chunks with a step beside each."""
+        others, prefill = sequences - 1, self.prefill_seconds(lengths.input_tokens)
+        if not others:
+            return prefill
+        if self.chunk_tokens is None:
+            return prefill + self.step_seconds(others) / 2
+        return prefill + self.step_seconds(others) * lengths.input_tokens / self.chunk_tokens
+
+    def gap_seconds(self, sequences: int, lengths: TokenAverages) -> float:
+        """The mean time between the tokens of an answer with so many inside together, prefill of the others included; 0
+        where answers are of one token."""
+        gaps = lengths.output_tokens - 1
+        if gaps <= 0:
+            return 0.0
+        return (self.batch_seconds(sequences, lengths) - self.prefill_seconds(lengths.input_tokens)) / gaps
+
     def _share_seconds(self, batch: float, lengths: TokenAverages) -> float:
         """What a request takes of a pod with so many inside: its prefill, and its share of each of its steps,
         (base + each * batch) / batch. In chunks, batch - 1 sequences decode along while its prefill lasts; if that

@@ -16,7 +16,8 @@ from tightrope.dataplane.outcomes import Floats
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Sums of one step, a value for each group. `kept` is (groups, goals, 2): how many met each goal, of how many that
-    count for it. `buckets` is (groups, bounds + 1): how many of those answered took up to each bound."""
+    count for it. `buckets` is (groups, bounds + 1): how many of those answered took up to each bound. What they took
+    is the first goal's quantity, which not every answer need have."""
 
     sums: Floats
     kept: Floats
@@ -42,7 +43,7 @@ class Tally:
 
     @property
     def latency_seconds(self) -> Floats:
-        """Over those answered."""
+        """Over those in `buckets`."""
         return self.sums[:, kernels.SUM_LATENCY]
 
     @property

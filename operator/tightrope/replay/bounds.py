@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tightrope.dataplane.outcomes import Floats
+from tightrope.domain import miss_curve
+from tightrope.domain.spec import Metric
 from tightrope.replay.profiles import ReplayError
 from tightrope.replay.record import MINUTE
 from tightrope.replay.run import Case, play
@@ -83,6 +85,7 @@ class _Search:
         ]
         self._forbidden = (self._total > case.service.max_replicas) | (self._total < case.service.min_replicas)
         self._saturation = np.tensordot(np.array([p.saturation for p in self._profiles]), axes, axes=1)
+        self._inside = np.tensordot(np.array([float(p.slots * p.batch_limit) for p in self._profiles]), axes, axes=1)
         self._weakest = self._weakest_capacity(axes)
         self._scored = MINUTE * np.arange(1.0, len(self._counts) + 1) > case.assumptions.warmup_seconds
         self._allowed = self._objective.allowed_miss_fraction * float(self._counts[self._scored].sum())
@@ -190,13 +193,16 @@ class _Search:
         """Misses in a minute with so many arrivals, by the curve that the decision itself believes in."""
         with np.errstate(divide="ignore", invalid="ignore"):
             load = np.where(self._total > 0, count / MINUTE / np.maximum(self._total, 1), math.inf)
-            over = np.minimum((load - self._weakest) * self._objective.threshold_seconds, 50.0)
+            over = np.minimum(miss_curve.over(load, self._weakest, self._objective), 50.0)
         share = np.clip(self._objective.allowed_miss_fraction * np.exp(over), 0.0, 1.0)
         found: Floats = np.where(self._total > 0, share, 1.0) * count
         return found
 
     def _least_misses(self, count: float) -> Floats:
-        spare = self._saturation * (MINUTE + self._objective.threshold_seconds)
+        if self._objective.metric is Metric.ITL:
+            return np.zeros_like(self._saturation)  # who waits long may still have its tokens close together
+        inside = 0.0 if self._objective.metric is Metric.LATENCY else self._inside  # these have their first token
+        spare = self._saturation * (MINUTE + self._objective.threshold_seconds) + inside
         found: Floats = np.maximum(count - spare, 0.0)
         return found
 

@@ -1,9 +1,10 @@
 """A service's objectives as the data plane counts them, and how each was held: `run` counts, `record` and `meter` add
 up, our own policy reads.
 
-A replay is led by whole answers, since that is what every peer knows: the leading objective is of metric latency.
-Errors have no threshold; they are the requests that were dropped. Where they are an objective they count there alone,
-and the others judge the requests that were answered, as in the controller.
+The leading objective is the first of the spec that has a threshold: of whole answers, first tokens or the gaps between
+tokens. Latency as peers see it is of that quantity. Errors have no threshold; they are the requests that were dropped.
+Where they are an objective they count there alone, and the others judge the requests that were answered, as in the
+controller.
 """
 
 from collections.abc import Mapping
@@ -34,6 +35,15 @@ def goals_of(service: Service) -> dict[Metric, Goal]:
         for one in service.objectives
         if isinstance(one, LatencyObjective)
     }
+
+
+def in_words(objective: LatencyObjective, within: str) -> str:
+    """What a request must do to be good, as in `5,000 requests within 300ms`; `within` is the threshold as text."""
+    return {
+        Metric.LATENCY: f"within {within}",
+        Metric.TTFT: f"with a first token within {within}",
+        Metric.ITL: f"with gaps between tokens of at most {within}",
+    }[objective.metric]
 
 
 def counts_errors(service: Service) -> bool:

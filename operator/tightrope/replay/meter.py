@@ -176,7 +176,12 @@ class Meter:
         return quantile_of(counts, self.bounds, q)
 
     def mean_latency(self, window_seconds: float, variant: str | None = None) -> float | None:
-        return self._ratio("latency_seconds", "finished", window_seconds, variant)
+        pair = self._window(window_seconds)
+        if pair is None:
+            return None
+        grown, row = pair[1].buckets - pair[0].buckets, _ROW["latency_seconds"]
+        answers = grown.sum() if variant is None else grown[self._index[variant]].sum()
+        return self._of(pair[1].counters[row] - pair[0].counters[row], variant) / float(answers) if answers else None
 
     def utilisation(self, window_seconds: float, variant: str | None = None) -> float | None:
         return self._ratio("busy_seconds", "ready_seconds", window_seconds, variant)

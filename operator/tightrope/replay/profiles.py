@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from tightrope.dataplane.llm_model import LlmModel
 from tightrope.dataplane.server_model import Distribution, ServerModel
+from tightrope.dataplane.tokens import TokenAverages
 from tightrope.domain.performance import capacity_at
 from tightrope.domain.spec import Metric, Pools, Service, Variant
 from tightrope.replay.assumptions import Assumptions
-from tightrope.replay.seat import LlmProfile, VariantProfile
+from tightrope.replay.goals import in_words
+from tightrope.replay.seat import Judged, LlmProfile, VariantProfile
 
 
 class ReplayError(ValueError):
@@ -48,13 +51,13 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
             f"a replica of variant {variant.name} does not fit an empty node of pool {variant.pool}: lower its "
             "requests, or name a pool with larger nodes"
         )
-    if service.objective.metric is not Metric.LATENCY:
+    if service.objective.metric is Metric.ITL and not assumptions.with_tokens:
         raise ReplayError(
-            f"spec.slo.objectives begins with {service.objective.metric}, and a replay is led by whole answers, which "
-            "every peer knows: write an objective of metric latency first"
+            f"spec.slo.objectives begins with itl, and the server of variant {variant.name} answers at once, with "
+            "nothing between tokens: describe it with kind: llm in the file of --servers"
         )
     capacity = _carries(service, variant, assumptions)
-    working = _working(assumptions, variant.name)
+    working = _working(assumptions, variant.name, service.objective.metric)
     return VariantProfile(
         name=variant.name,
         pool=variant.pool,
@@ -68,6 +71,7 @@ def profile_of(service: Service, variant: Variant, pools: Pools, assumptions: As
         accelerated=pool.node.accelerators > 0,
         max_replicas=min(service.max_replicas, pool.max_nodes * per_node),
         llm=working.llm,
+        judged=working.judged,
     )
 
 
@@ -79,9 +83,10 @@ class _Working:
     batch_limit: int
     slots: int
     llm: LlmProfile | None = None
+    judged: Judged | None = None
 
 
-def _working(assumptions: Assumptions, name: str) -> _Working:
+def _working(assumptions: Assumptions, name: str, metric: Metric) -> _Working:
     model, lengths = assumptions.servers[name], assumptions.lengths
     if isinstance(model, ServerModel):
         return _Working(service_seconds=model.batch_seconds, batch_limit=model.batch_limit, slots=model.slots)
@@ -96,24 +101,33 @@ def _working(assumptions: Assumptions, name: str) -> _Working:
             input_tokens=averages.input_tokens,
             output_tokens=averages.output_tokens,
         ),
+        judged=_judged(model, averages, metric),
     )
+
+
+def _judged(model: LlmModel, averages: TokenAverages, metric: Metric) -> Judged | None:
+    if metric is Metric.TTFT:
+        return Judged(seconds=partial(model.first_token_seconds, lengths=averages), with_wait=True)
+    if metric is Metric.ITL:
+        return Judged(seconds=partial(model.gap_seconds, lengths=averages), with_wait=False)
+    return None
 
 
 def _carries(service: Service, variant: Variant, assumptions: Assumptions) -> float:
     """Requests per second of one replica within the SLO: measured where its server is described, else as stated."""
-    within = f"{service.objective.threshold_seconds * 1000:.0f}ms"
+    within = in_words(service.objective, f"{service.objective.threshold_seconds * 1000:.0f}ms")
     if (measured := assumptions.measured.get(variant.name)) is not None:
         if measured <= 0:
             raise ReplayError(
                 f"the server described for variant {variant.name} answers less than {service.objective.percent:g} % of "
-                f"requests within {within}, however few there are: describe a faster one, or leave the variant out"
+                f"requests {within}, however few there are: describe a faster one, or leave the variant out"
             )
         return measured
     assert variant.capacity is not None  # server_of has asked for it
     stated = capacity_at(variant.capacity, service.objective)
     if stated <= 0:
         raise ReplayError(
-            f"spec.variants[{variant.name}].capacity leaves nothing within {within}: state a capacity measured at "
+            f"spec.variants[{variant.name}].capacity leaves nothing {within}: state a capacity measured at "
             "that threshold"
         )
     return stated

@@ -55,7 +55,8 @@ class Record:
         if not ended:
             return
         dropped = int(ended - tally.finished.sum())
-        counts = (ended - (dropped if self._apart else 0), float(tally.good.sum()))
+        counted = float(tally.kept[:, 0, 1].sum()) + unrouted
+        counts = (counted - (dropped if self._apart else 0), float(tally.good.sum()))
         if at > self._warmup:
             self._ended += int(ended)
             self.dropped += dropped

@@ -16,7 +16,7 @@ Counter = Literal[
     "finished",  # requests answered
     "good",  # answered within the SLO's threshold
     "dropped",  # refused, timed out, unrouted or lost
-    "latency_seconds",  # sum over answered requests
+    "latency_seconds",  # sum over answered requests, of what the leading objective is about
     "queue_seconds",  # sum of the waits of answered requests
     "busy_seconds",  # replica-seconds at work: a replica with half its slots busy counts half
     "ready_seconds",  # replica-seconds ready
@@ -65,11 +65,12 @@ class Metrics(Protocol):
         ...
 
     def quantile(self, q: float, window_seconds: float, variant: str | None = None) -> float | None:
-        """Latency in seconds below which a share q of the answers of the window lies, from histogram buckets."""
+        """Latency in seconds below which a share q of the answers of the window lies, from histogram buckets. It is of
+        what the leading objective is about: whole answers, first tokens or the gaps between tokens."""
         ...
 
     def mean_latency(self, window_seconds: float, variant: str | None = None) -> float | None:
-        """Seconds, over the answers of the window."""
+        """Seconds, over the answers of the window, of the same."""
         ...
 
     def utilisation(self, window_seconds: float, variant: str | None = None) -> float | None:
@@ -92,12 +93,22 @@ class LlmProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the leading objective is about, where that is not the whole answer: `seconds(b)` with b requests inside
+    together, on average, and whether waiting to be let in counts."""
+
+    seconds: Callable[[int], float]
+    with_wait: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantProfile:
     """What a team measures of one variant before it goes to production, per replica.
 
     `capacity` is requests per second within the SLO; `saturation` without regard to it. `service_seconds(b)` is how
     long a batch of b takes on average; with `llm`, a server of a language model, how long b requests take that are
-    inside together. `price_per_hour` is the price of the node's share that a replica takes.
+    inside together. `price_per_hour` is the price of the node's share that a replica takes. `judged` is there where
+    the leading objective is not about the whole answer.
     """
 
     name: str
@@ -112,6 +123,16 @@ class VariantProfile:
     accelerated: bool
     max_replicas: int
     llm: LlmProfile | None = None
+    judged: Judged | None = None
+
+    def judged_seconds(self, batch: int) -> float:
+        """How long what the leading objective is about takes with so many inside together, waiting apart."""
+        return self.service_seconds(batch) if self.judged is None else self.judged.seconds(batch)
+
+    @property
+    def judged_with_wait(self) -> bool:
+        """Whether waiting to be let in counts for the leading objective."""
+        return self.judged is None or self.judged.with_wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

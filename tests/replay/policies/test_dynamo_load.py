@@ -9,7 +9,7 @@ from replay.seats import profile, seat, seen, setting
 
 from tightrope.replay.policies.dynamo_load import KIND, seconds_behind, turn
 from tightrope.replay.run import play
-from tightrope.replay.seat import LlmProfile
+from tightrope.replay.seat import Judged, LlmProfile
 
 
 def first_token(own_tokens, slope=1e-5, constant=1e-3):
@@ -62,6 +62,20 @@ def test_a_request_waits_for_those_before_it():
     assert seconds_behind(profile(), 3) == pytest.approx(0.32)
     assert seconds_behind(BATCHES, 11) == pytest.approx(0.12 + 0.08)  # a full batch of 8, then one of 4
     assert seconds_behind(profile(slots=4), 7) == pytest.approx(0.16)
+
+
+def test_a_first_token_waits_for_those_before_it_and_gaps_for_nobody():
+    first, gaps = (
+        profile(
+            batch_limit=8,
+            service_seconds=lambda batch: 0.04 + 0.01 * batch,
+            judged=Judged(seconds=lambda batch: 0.001 * batch, with_wait=waits),
+        )
+        for waits in (True, False)
+    )
+    assert seconds_behind(first, 11) == pytest.approx(0.12 + 0.004)
+    assert seconds_behind(gaps, 11) == pytest.approx(0.008)
+    assert seconds_behind(gaps, 2) == pytest.approx(0.003)
 
 
 def test_up_by_one_only_when_every_engine_is_too_slow():

@@ -8,8 +8,9 @@ the SLA leaves over that. It holds while replicas are starting or others report 
 has nothing comparable. Its default budget of 8 GPUs is the pool's maximum here. Knobs: the sensitivity (80), and the
 SLA as a share of the threshold.
 
-There latency is the time to the first token, by regression over tokens that wait; here it is the time that a request
-would take behind all those that a replica has inside, from the profile. With language models there is none fewer if
+There latency is the time to the first token, by regression over tokens that wait; here it is what the leading objective
+is about, the whole answer or the first token, of a request behind all those that a replica has inside, from the
+profile (gaps between tokens wait for nobody). With language models there is none fewer if
 what the caches hold would not fit those that are left.
 """
 
@@ -68,11 +69,13 @@ def turn(loads: Sequence[float], seconds: Callable[[float], float], *, sla_secon
 
 
 def seconds_behind(profile: VariantProfile, load: float) -> float:
-    """How long a request would take that comes when so many are inside a replica."""
+    """What the leading objective is about, for a request that comes when so many are inside a replica."""
     together = profile.slots * profile.batch_limit
     rounds = load // together
     batch = max(1, min(profile.batch_limit, int(load % together) // profile.slots + 1))
-    return rounds * profile.service_seconds(profile.batch_limit) + profile.service_seconds(batch)
+    if not profile.judged_with_wait:
+        return profile.judged_seconds(profile.batch_limit if rounds else batch)
+    return rounds * profile.service_seconds(profile.batch_limit) + profile.judged_seconds(batch)
 
 
 KIND = PolicyKind(

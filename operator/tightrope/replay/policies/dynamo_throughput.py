@@ -83,8 +83,8 @@ def sized(rate: float, engine: float, *, least: int) -> int:
 def engine_rate(profile: VariantProfile, sla_seconds: float) -> float:
     """Requests per second of one replica at the best batch size."""
     sizes = range(1, min(profile.batch_limit, LARGEST_BATCH) + 1)
-    within = [size for size in sizes if profile.service_seconds(size) <= sla_seconds]
-    chosen = within or [min(sizes, key=profile.service_seconds)]
+    within = [size for size in sizes if profile.judged_seconds(size) <= sla_seconds]
+    chosen = within or [min(sizes, key=profile.judged_seconds)]
     return max(profile.slots * size / profile.service_seconds(size) for size in chosen)
 
 

@@ -13,7 +13,8 @@ Departures. Faro shares a fixed cluster among jobs; with one service the trade b
 new replicas do not count yet, change nothing, so that no optimiser is needed (`replay.faro` plays all jobs together).
 Its forecasts come from N-HiTS networks trained on earlier days; here a smoothed level does it. A replica with slots
 counts as so many servers, one with batches as a server of its highest throughput, one of a language model as a server
-for each sequence of its largest batch, as slow as it is then. Minutes without samples are left out
+for each sequence of its largest batch, as slow as it is then. Its model is of whole answers: where first tokens or gaps
+are judged, the target has what a whole answer takes longer. Minutes without samples are left out
 of the forecast; with none at all it holds.
 """
 
@@ -72,10 +73,11 @@ def fewest(rates: Floats, profile: VariantProfile, *, target: float, least: int)
     """The fewest replicas that are worth as much as the most, for these rates (requests per second of each minute)."""
     each = profile.slots if profile.llm is None else profile.batch_limit
     service = each / profile.saturation
+    beyond = 0.0 if profile.judged is None else max(service - profile.judged_seconds(profile.batch_limit), 0.0)
 
     def worth(replicas: int) -> float:
         servers = np.full(len(rates), float(replicas * each))
-        return float(utility(rates, servers, service=service, target=target).mean())
+        return float(utility(rates, servers, service=service, target=target + beyond).mean())
 
     low, high = least, max(profile.max_replicas, least)
     enough = worth(high) - NO_LOSS

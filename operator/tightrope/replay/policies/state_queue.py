@@ -4,6 +4,9 @@ M/M(n)/1/K, a birth-death chain: with n requests inside a server finishes mu(n) 
 Systems I, 1975, 3.1); a batch of n that takes s(n) has mu(n) = n / s(n).
 """
 
+import math
+from collections.abc import Sequence
+
 from tightrope.replay.seat import VariantProfile
 
 QUEUE_PLACES = 100
@@ -21,26 +24,53 @@ def finish_rates(profile: VariantProfile) -> list[float]:
 
 def mean_latency(rate: float, rates: list[float]) -> float:
     """Seconds in the system on average at this rate of arrivals (per second), by Little's law over those let in."""
-    weight, total, inside, last = 1.0, 1.0, 0.0, 1.0
-    most = len(rates) + QUEUE_PLACES
-    for count in range(1, most + 1):
-        weight *= rate / rates[min(count, len(rates)) - 1]
-        total += weight
-        inside += count * weight
-        last = weight
-        if total > 1e200:  # only ratios matter
-            weight, total, inside, last = weight / total, 1.0, inside / total, last / total
-    let_in = rate * (1.0 - last / total)
-    return inside / total / let_in if let_in > 0 else 0.0
+    chances = state_chances(rate, rates)
+    return _mean(chances, range(len(chances))) / _let_in(rate, chances) if rate > 0 else 0.0
+
+
+def mean_judged(rate: float, rates: list[float], profile: VariantProfile) -> float:
+    """Seconds on average, at this rate, of what the leading objective is about where that is not the whole answer: the
+    wait to be let in, if it counts, and then what it takes with as many inside as there are."""
+    chances, places = state_chances(rate, rates), len(rates)
+    busy = [profile.judged_seconds(-(-min(max(n, 1), places) // profile.slots)) for n in range(len(chances))]
+    waiting = _mean(chances, [max(n - places, 0) for n in range(len(chances))])
+    wait = waiting / _let_in(rate, chances) if profile.judged_with_wait and rate > 0 else 0.0
+    return wait + _mean(chances, busy)
+
+
+def state_chances(rate: float, rates: list[float]) -> list[float]:
+    """The chance of 0, 1, 2, ... inside, up to the largest number let in."""
+    log_weight, logs = 0.0, [0.0]
+    for count in range(1, len(rates) + QUEUE_PLACES + 1):
+        if rate <= 0:
+            break
+        log_weight += math.log(rate / rates[min(count, len(rates)) - 1])
+        logs.append(log_weight)
+    largest = max(logs)
+    weights = [math.exp(one - largest) for one in logs]
+    total = sum(weights)
+    return [one / total for one in weights]
+
+
+def _let_in(rate: float, chances: list[float]) -> float:
+    return rate * (1.0 - chances[-1])
+
+
+def _mean(chances: list[float], values: Sequence[float]) -> float:
+    return sum(chance * value for chance, value in zip(chances, values, strict=True))
 
 
 def largest_rate(profile: VariantProfile, latency_seconds: float) -> float:
-    """The highest rate per replica at which the mean latency stays within this; 0 if none does."""
+    """The highest rate per replica at which the mean of what is judged stays within this; 0 if none does."""
     rates = finish_rates(profile)
+
+    def seconds(rate: float) -> float:
+        return mean_latency(rate, rates) if profile.judged is None else mean_judged(rate, rates, profile)
+
     low, high = 0.0, max(rates)
     for _ in range(HALVINGS):
         middle = (low + high) / 2.0
-        if mean_latency(middle, rates) <= latency_seconds:
+        if seconds(middle) <= latency_seconds:
             low = middle
         else:
             high = middle

@@ -7,8 +7,8 @@ them. A variant that meets the target at no rate is left out. An HPA carries it 
 down and without its tolerance of 10 %. Knob: the target as a share of the SLO's threshold.
 
 There the service times are learnt by a Kalman filter from the times to the first and between later tokens; here they
-are the profile's, as if it had converged, and the target bounds the whole answer. Arrivals are those of the last
-minute; without samples it holds.
+are the profile's, as if it had converged, and the target bounds what the leading objective is about: the whole answer,
+the first token or the gaps between tokens. Arrivals are those of the last minute; without samples it holds.
 """
 
 from collections.abc import Mapping

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from tightrope.replay.goals import in_words
 from tightrope.replay.report.axes import TimeAxis
 from tightrope.replay.report.standing import Standing
 from tightrope.replay.report.words import amount, length, milliseconds
@@ -64,7 +65,7 @@ def stated(case: Case) -> Iterator[str]:
     objective = service.objective
     within = milliseconds(objective.threshold_seconds)
     yield (
-        f"The SLO of {service.key}: {objective.percent:g}% of requests within {within}, with "
+        f"The SLO of {service.key}: {objective.percent:g}% of requests {in_words(objective, within)}, with "
         f"{service.min_replicas} to {service.max_replicas} replicas"
     )
     for profile in case.profiles():

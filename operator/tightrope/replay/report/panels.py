@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tightrope.dataplane.outcomes import Floats
+from tightrope.domain.spec import Metric
 from tightrope.replay.report.axes import amount_ticks
 from tightrope.replay.report.charts import Chart, Line
 from tightrope.replay.report.standing import Entrant, Standing
@@ -21,6 +22,7 @@ HEADROOM = 1.08
 LATENCY_TOP = 3.0  # thresholds; what is slower is a bar at the top
 COST_TOP = 3.0  # times the dearest hour of those shown first
 COLOURS = 7
+CHARTED = {Metric.LATENCY: "latency", Metric.TTFT: "time to the first token", Metric.ITL: "gaps between tokens"}
 
 
 def charts(case: Case, standing: Standing) -> Iterator[list[Chart]]:
@@ -101,7 +103,7 @@ def latency_chart(case: Case, entrant: Entrant) -> Chart:
     return Chart(
         key=f"latency-{entrant.number}",
         title=entrant.name,
-        remark=f"latency in ms{beyond}",
+        remark=f"{CHARTED[case.service.objective.metric]} in ms{beyond}",
         unit="ms",
         lines=[Line(name=name, values=values * 1000, style=f"quantile {name}") for name, values in quantiles.items()],
         low=0.0,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tightrope.domain.spec import LatencyObjective
 from tightrope.replay.demand import Demand
+from tightrope.replay.goals import in_words
 from tightrope.replay.report.standing import SAME, Entrant, Standing
 from tightrope.replay.score import Score
 from tightrope.replay.table import share
@@ -36,8 +37,9 @@ def verdict(standing: Standing, objective: LatencyObjective, demand: Demand) -> 
     """Sentences: what ours would have done, and beside it today's, the cheapest other, and the best possible."""
     ours = standing.ours.score
     served = "no request was played" if ours.attainment is None else (
-        f"Tightrope would have served {share(ours.attainment)} of {ours.requests:,} requests within "
-        f"{milliseconds(objective.threshold_seconds)} (objective {objective.percent:g}%: "
+        f"Tightrope would have served {share(ours.attainment)} of {ours.requests:,} requests "
+        f"{in_words(objective, milliseconds(objective.threshold_seconds))} "
+        f"(objective {objective.percent:g}%: "
         f"{'met' if ours.met else 'missed'}) for {money(ours)}"
     )  # fmt: skip
     return [f"Over {span(demand)}, {served}.", *_rivals(standing), *_best_possible(standing)]
