@@ -48,6 +48,13 @@ def covered(bases, server: Server, *, least: float) -> np.ndarray:
     return shadows.demands(bases[None, :], [server], least=[least])[0]
 
 
+def after_a_day(rate: float, highest: float) -> np.ndarray:
+    """Every base is the demand of this moment, and the most of a day what it is."""
+    values = np.full(len(NAMES), rate)
+    values[NAMES.index("the most of a day")] = highest
+    return values
+
+
 def chosen(state, demanded, level: float, server: Server = SERVER, pressure: Pressure = CALM) -> int:
     price = shadows.price_of(pressure, TERMS)
     (rule,) = shadows.chosen([state], demanded[None, :], [server], [price], [level])
@@ -111,7 +118,7 @@ def test_a_rule_that_rounding_saved_is_not_trusted_when_demand_grows() -> None:
 
 def test_a_debt_makes_the_plan_larger() -> None:
     noisy = 80.0 + 25.0 * np.random.default_rng(3).standard_normal(4000).clip(-2, 2)
-    state, demanded = play(noisy.tolist())
+    state, demanded = play(noisy.tolist(), bases=lambda index, rate: after_a_day(rate, float(noisy[: index + 1].max())))
     calm, burning = Pressure(rate=80.0, seconds=DAY), Pressure(rate=80.0, seconds=DAY, recent=1e9, whole=1e6)
 
     def asked(pressure: Pressure) -> float:
@@ -128,8 +135,18 @@ def test_no_rule_is_over_max_or_under_min_and_nodes_are_paid_whole() -> None:
     assert np.all(shadows.billed(state.asked[-1], shared.per_node) == 8)
 
 
+def test_a_bold_rule_asks_for_little_more_than_a_day_has_seen() -> None:
+    calm, surge = (
+        covered(after_a_day(rate, 80.0), replace(SERVER, averaged_seconds=1e9), least=0.0) for rate in (20.0, 80.0)
+    )
+    assert calm[:16].max() == pytest.approx(4.0 * 20.0, rel=1e-3)  # up to what the day has seen it is believed
+    assert surge[:16].max() == pytest.approx(1.9 * 80.0, rel=1e-3)  # four times the record is not
+    assert covered(after_a_day(50.0, 80.0), SERVER, least=0.0)[:16].max() < 110.0
+
+
 def test_a_rule_reads_as_words() -> None:
     assert shadows.rule_name(6) == "1.06 x the demand of this moment"
+    assert shadows.rule_name(14) == "3 x the demand of this moment (beyond 1.9 x it at most 1.3 x the most of a day)"
     assert len({shadows.rule_name(rule) for rule in range(RULES)}) == RULES
 
 

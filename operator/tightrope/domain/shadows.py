@@ -34,6 +34,10 @@ MEMORY_HALF_LIFE_SECONDS = 86_400.0
 # What missing all of the allowance is worth, in shares of the bill: always, and beyond the allowance.
 MISS_PRICE = 0.25
 EXCESS_PRICE = 1.5
+# Beyond so many times a base nothing is asked for that lies clearly over all that a day has seen: at the height of a
+# surge `4 x the demand of this moment` would else cover four times the highest demand ever.
+SURE, OVER_RECORD = 1.9, 1.3
+RECORD = NAMES.index("the most of a day")
 # In the first hour one step of demand outweighs all else that was seen: it must not treble the fleet.
 YOUNG = 0.4  # of the prior's weight left
 BOLD = np.tile(MULTIPLIERS > 1.5, len(NAMES))
@@ -115,7 +119,8 @@ def column(values: Sequence[float]) -> Floats:
 
 def demands(bases: Floats, servers: Sequence[Server], *, least: Sequence[float]) -> Floats:
     """Arrivals per second that each rule covers, `least` at the least: (variants, rules) of (variants, bases)."""
-    means = (bases[:, :, None] * MULTIPLIERS).reshape(len(bases), RULES)
+    enough = np.maximum(SURE * bases, OVER_RECORD * bases[:, RECORD, None])
+    means = np.minimum(bases[:, :, None] * MULTIPLIERS, enough[:, :, None]).reshape(len(bases), RULES)
     covered: Floats = np.maximum(
         means + scatter(means, column([server.averaged_seconds for server in servers])), column(least)
     )
@@ -355,5 +360,8 @@ def of_the_best(score: Floats, demanded: Floats, server: Server, *, level: float
 
 def rule_name(rule: int) -> str:
     """A rule in words, as `1.06 x the most of an hour`."""
-    base, multiplier = divmod(rule, len(MULTIPLIERS))
-    return f"{MULTIPLIERS[multiplier]:g} x {NAMES[base]}"
+    base, place = divmod(rule, len(MULTIPLIERS))
+    name = f"{MULTIPLIERS[place]:g} x {NAMES[base]}"
+    if MULTIPLIERS[place] <= SURE:
+        return name
+    return f"{name} (beyond {SURE:g} x it at most {OVER_RECORD:g} x {NAMES[RECORD]})"
